@@ -1,0 +1,161 @@
+// The HTTP edge that every process shares: request id, health, metrics, the one error handler.
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { createServer, type Server } from 'node:http';
+import type { Socket } from 'node:net';
+import express, {
+  type ErrorRequestHandler,
+  type Express,
+  type NextFunction,
+  type Request,
+  type RequestHandler,
+  type Response,
+} from 'express';
+import type { Registry } from 'prom-client';
+import { ClientGoneError } from './abort.ts';
+import { AppError, errorBody, toAppError } from './errors.ts';
+import type { Logger } from './log.ts';
+
+export interface Health {
+  /** False from SIGTERM on, and before the process has what it needs. */
+  isReady(): boolean;
+}
+
+const requestIdPattern = /^[\w.:-]{1,128}$/;
+
+/** An express app without its error handler: routes are added, then `finish`. */
+export function createApp(): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.set('etag', false);
+  app.set('query parser', 'simple');
+  app.use(function requestId(req: Request, res: Response, next: NextFunction) {
+    const given = req.get('x-request-id');
+    const id = given && requestIdPattern.test(given) ? given : randomUUID();
+    req.headers['x-request-id'] = id;
+    res.setHeader('x-request-id', id);
+    next();
+  });
+  return app;
+}
+
+/** `/healthz` (the process lives), `/readyz` (send it work), `/metrics`. */
+export function addHealth(app: Express, health: Health, metrics: Registry): void {
+  app.get('/healthz', (_req, res) => {
+    res.type('text/plain').send('ok\n');
+  });
+  app.get('/readyz', (_req, res) => {
+    if (!health.isReady()) throw new AppError('NOT_READY', 'not ready');
+    res.type('text/plain').send('ok\n');
+  });
+  app.get('/metrics', async (_req, res) => {
+    res.type(metrics.contentType).send(await metrics.metrics());
+  });
+}
+
+/** The last two handlers: no such route, and the only place that writes an error body. */
+export function finish(app: Express, log: Logger): void {
+  app.use((req) => {
+    throw new AppError('ROUTE_NOT_FOUND', `no route ${req.method} ${req.path}`);
+  });
+  app.use(errorHandler(log));
+}
+
+export function errorHandler(log: Logger): ErrorRequestHandler {
+  return function handleError(err: unknown, req, res, _next) {
+    if (err instanceof ClientGoneError) return;
+    const error = fromBodyParser(err) ?? toAppError(err);
+    const id = req.get('x-request-id');
+    if (error.status === 500)
+      log.error({ err: error, requestId: id, path: req.path }, 'request failed');
+    if (res.headersSent) {
+      res.destroy();
+      return;
+    }
+    if (error.isRetryable) res.setHeader('retry-after', String(error.retryAfterSeconds));
+    res.status(error.status).json(errorBody(error, id));
+  };
+}
+
+/** What express.json throws, in our codes. Its errors carry `type` (npm body-parser, "Errors"). */
+function fromBodyParser(err: unknown): AppError | undefined {
+  if (!(err instanceof Error) || !('type' in err)) return undefined;
+  switch (err.type) {
+    case 'entity.too.large':
+      return new AppError('BODY_TOO_LARGE', `reading the body: ${err.message}`, { cause: err });
+    case 'entity.parse.failed':
+      return new AppError('MALFORMED_JSON', `reading the body: ${err.message}`, { cause: err });
+    case 'encoding.unsupported':
+    case 'charset.unsupported':
+      return new AppError('UNSUPPORTED_MEDIA_TYPE', `reading the body: ${err.message}`, {
+        cause: err,
+      });
+    case 'request.aborted':
+    case 'request.size.invalid':
+    case 'entity.verify.failed':
+      return new AppError('INVALID_REQUEST', `reading the body: ${err.message}`, { cause: err });
+    default:
+      return undefined;
+  }
+}
+
+/** A signal that fires with ClientGoneError when the client leaves before the answer is written. */
+export function clientSignal(res: Response): AbortSignal {
+  const controller = new AbortController();
+  res.once('close', () => {
+    if (!res.writableFinished) controller.abort(new ClientGoneError('the client left'));
+  });
+  return controller.signal;
+}
+
+/** 405 with Allow for a route that exists under other methods. */
+export function methodNotAllowed(...allowed: string[]): RequestHandler {
+  return (req, res) => {
+    res.setHeader('allow', allowed.join(', '));
+    throw new AppError(
+      'METHOD_NOT_ALLOWED',
+      `${req.method} is not allowed, use ${allowed.join(' or ')}`,
+    );
+  };
+}
+
+export interface Listening {
+  server: Server;
+  port: number;
+  /** Stops accepting, lets requests in flight finish, then resolves. */
+  close(): Promise<void>;
+}
+
+export async function listen(app: Express, portNumber: number, host?: string): Promise<Listening> {
+  const server = createServer({ requestTimeout: 0, headersTimeout: 30_000 }, app);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(portNumber, host, resolve);
+  });
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  const address = server.address();
+  assert(typeof address === 'object' && address, 'listens on a port, not on a pipe');
+  return { server, port: address.port, close: () => closeServer(server, sockets) };
+}
+
+/**
+ * A kept-alive connection becomes idle only after its answer, so idle ones are closed until none is left.
+ * One that never sent a byte (clients open spare ones) does not count as idle for node: it is closed here.
+ */
+async function closeServer(server: Server, sockets: ReadonlySet<Socket>): Promise<void> {
+  const sweep = setInterval(() => {
+    server.closeIdleConnections();
+    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+  }, 50);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.close((err) => (err ? reject(err) : resolve()));
+    });
+  } finally {
+    clearInterval(sweep);
+  }
+}
