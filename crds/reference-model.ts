@@ -1,0 +1,191 @@
+// ReferenceModel: spec and status in zod, the one definition. The CRD's YAML is generated from it.
+import { z } from 'zod';
+import { checked, condition, duration, maxNameLength, namePattern, ruledMeta } from './common.ts';
+
+export const group = 'refmodel.dev';
+export const version = 'v1alpha1';
+export const apiVersion = `${group}/${version}`;
+
+export const tasks = ['LogProbs', 'Reward'] as const;
+export const quantizations = ['None', 'Int8', 'Int4', 'NF4'] as const;
+export type Task = (typeof tasks)[number];
+export type Quantization = (typeof quantizations)[number];
+
+const name = z.string().min(1).max(253);
+
+const huggingFace = z.object({
+  repo: z
+    .string()
+    .max(200)
+    .regex(/^[A-Za-z0-9_.-]+\/[A-Za-z0-9_.-]+$/)
+    .describe('Repository on the hub, "owner/name".'),
+  revision: z
+    .string()
+    .min(1)
+    .max(200)
+    .default('main')
+    .describe('Branch, tag or commit. Resolved to a commit sha once.'),
+  tokenSecretRef: z
+    .object({ name, key: z.string().min(1).max(253).default('token') })
+    .optional()
+    .describe('Secret in the same namespace that holds the access token of a gated repository.'),
+});
+
+const persistentVolumeClaim = z.object({
+  claimName: name.describe('Claim in the same namespace. Mounted read-only, used in place.'),
+  path: checked(
+    z.string().max(512).default(''),
+    (path) => !path.startsWith('/') && !path.split('/').includes('..') && !path.includes('\0'),
+    {
+      rule: "!self.startsWith('/') && !self.split('/').exists(part, part == '..')",
+      message: 'path must be relative and must not contain ".."',
+      reason: 'FieldValueInvalid',
+    },
+  ).describe('Folder of the model inside the volume.'),
+});
+
+const model = checked(
+  z.object({
+    huggingFace: huggingFace.optional().describe('Weights from the Hugging Face hub.'),
+    persistentVolumeClaim: persistentVolumeClaim
+      .optional()
+      .describe('Weights that lie on a volume already.'),
+  }),
+  (source) => Object.values(source).filter((value) => value !== undefined).length === 1,
+  {
+    rule: '[has(self.huggingFace), has(self.persistentVolumeClaim)].filter(x, x).size() == 1',
+    message: 'spec.model needs exactly one source: huggingFace or persistentVolumeClaim',
+    reason: 'FieldValueInvalid',
+  },
+).describe('Where the weights come from: exactly one source.');
+
+const scaling = checked(
+  z.object({
+    minReplicas: z.int().min(0).max(1000).default(0).describe('Pods that stay when nobody asks.'),
+    maxReplicas: z.int().min(1).max(1000).default(1).describe('Pods at most.'),
+    idleTimeout: duration.default('20m').describe('Time without a request after which pods go.'),
+    concurrency: z
+      .int()
+      .min(1)
+      .max(10_000)
+      .default(20)
+      .describe('Requests per pod, in flight and held, above which a pod is added.'),
+  }),
+  (value) => value.minReplicas <= value.maxReplicas,
+  {
+    // With has(), since the API server also checks the default {} before it fills in the inner defaults.
+    rule: '!has(self.minReplicas) || self.minReplicas <= (has(self.maxReplicas) ? self.maxReplicas : 1)',
+    message: 'spec.scaling.minReplicas must not be larger than maxReplicas',
+    fieldPath: '.minReplicas',
+    reason: 'FieldValueInvalid',
+  },
+);
+
+const limits = z.object({
+  maxSequenceTokens: z
+    .int()
+    .min(1)
+    .max(1_048_576)
+    .default(8192)
+    .describe('Longest row accepted, in tokens. The context of the model also bounds it.'),
+  maxBatchTokens: z
+    .int()
+    .min(1)
+    .max(4_194_304)
+    .default(16384)
+    .describe('Tokens of one pass over the model, padding included.'),
+});
+
+export const referenceModelSpec = z.object({
+  model,
+  task: z.enum(tasks).optional().describe("Default: what the checkpoint's config.json says."),
+  quantization: z.enum(quantizations).default('Int8').describe('Precision of the weights.'),
+  gpuClass: z
+    .string()
+    .max(maxNameLength)
+    .regex(namePattern)
+    .optional()
+    .describe('GPUClass to run on. Default: the class annotated refmodel.dev/is-default-class.'),
+  placement: z
+    .enum(['Shared', 'Dedicated'])
+    .default('Shared')
+    .describe('Share pods with the other models of this namespace and class, or not.'),
+  preload: z
+    .boolean()
+    .default(false)
+    .describe('Load the model when a pod starts, not at the first request.'),
+  scaling: scaling.prefault({}),
+  limits: limits.prefault({}),
+  fidelity: z
+    .object({
+      maxKL: z
+        .string()
+        .max(32)
+        .regex(/^[0-9]+(\.[0-9]+)?([eE]-?[0-9]+)?$/)
+        .describe('Largest mean KL divergence from the unquantized weights, in nats per token.'),
+    })
+    .optional()
+    .describe('Refuse a quantized model that differs too much from the unquantized one.'),
+  access: z.enum(['Anonymous', 'Authenticated']).default('Anonymous').describe('Who may score.'),
+});
+export type ReferenceModelSpec = z.output<typeof referenceModelSpec>;
+
+export const conditionTypes = ['Accepted', 'Available', 'Loaded', 'Degraded'] as const;
+export type ConditionType = (typeof conditionTypes)[number];
+
+const text = z.string().max(1024);
+
+export const referenceModelStatus = z.object({
+  observedGeneration: z.int().min(0).optional(),
+  url: text.optional().describe('Address inside the cluster.'),
+  source: text.optional().describe('Where the weights come from, in one word.'),
+  gpuClass: text.optional().describe('The class in use, named or default.'),
+  replicas: z.int().min(0).optional().describe('Ready pods of its pool.'),
+  loadedOn: z.array(text).max(1000).optional().describe('Pods that hold the model.'),
+  model: z
+    .object({
+      revision: text.optional(),
+      digest: text.optional(),
+      architecture: text.optional(),
+      parameters: z.int().min(0).optional(),
+      contextTokens: z.int().min(0).optional(),
+      task: z.enum(tasks).optional(),
+    })
+    .optional()
+    .describe('Identity, read from the checkpoint.'),
+  memory: z
+    .object({ weights: z.int().min(0).optional(), device: z.int().min(0).optional() })
+    .optional()
+    .describe('Bytes.'),
+  fidelity: z
+    .object({ kl: text.optional(), meanAbsDelta: text.optional(), tokens: z.int().optional() })
+    .optional(),
+  lastRequestTime: z.iso.datetime({ offset: true }).optional(),
+  coldStart: z
+    .object({
+      schedule: text.optional(),
+      image: text.optional(),
+      download: text.optional(),
+      convert: text.optional(),
+      load: text.optional(),
+      total: text.optional(),
+    })
+    .optional()
+    .describe('Phases of the last cold start, seconds.'),
+  conditions: z
+    .array(condition)
+    .max(16)
+    .optional()
+    .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] }),
+});
+export type ReferenceModelStatus = z.output<typeof referenceModelStatus>;
+
+/** An object as a person or the API server gives it; unknown fields are dropped, defaults filled in. */
+export const referenceModel = z.object({
+  apiVersion: z.literal(apiVersion),
+  kind: z.literal('ReferenceModel'),
+  metadata: ruledMeta,
+  spec: referenceModelSpec,
+  status: referenceModelStatus.optional().catch(undefined),
+});
+export type ReferenceModel = z.output<typeof referenceModel>;
