@@ -1,0 +1,85 @@
+// Which pool a model belongs to, and the name of every child object: computed here and nowhere else. Pure.
+import { type GPUClass, isDefaultClass } from '../crds/gpu-class.ts';
+import { group, type ReferenceModel } from '../crds/reference-model.ts';
+
+/** "<namespace>/<name>" of a ReferenceModel. */
+export type ModelKey = string;
+/** "<namespace>/<Deployment name>" of a pool. */
+export type PoolKey = string;
+
+export const modelKey = (model: ReferenceModel): ModelKey =>
+  `${model.metadata.namespace}/${model.metadata.name}`;
+
+export const objectKey = (namespace: string, name: string): string => `${namespace}/${name}`;
+
+export function splitKey(key: string): { namespace: string; name: string } {
+  const [namespace = '', name = ''] = key.split('/');
+  return { namespace, name };
+}
+
+export const managedBy = 'refmodel';
+export const labelNames = {
+  managedBy: 'app.kubernetes.io/managed-by',
+  appName: 'app.kubernetes.io/name',
+  component: 'app.kubernetes.io/component',
+  /** On everything of a pool, its EndpointSlices and pods included. Value: the pool's name. */
+  pool: `${group}/pool`,
+  /** On a model's own Service. Value: the model's name. */
+  model: `${group}/model`,
+} as const;
+
+export const serverPort = 8080;
+export const gatewayPort = 8080;
+/** Health, metrics and the demand report of a gateway; health and metrics of the operator. */
+export const adminPort = 8081;
+
+/** The class that a model runs on: the named one, or the default one. */
+export function classOf(
+  model: ReferenceModel,
+  classes: readonly GPUClass[],
+): { gpuClass: GPUClass } | { reason: 'ClassNotFound' | 'NoDefaultClass'; message: string } {
+  const wanted = model.spec.gpuClass;
+  if (wanted === undefined) {
+    const defaults = classes.filter(isDefaultClass).sort((a, b) => compare(a, b));
+    const first = defaults[0];
+    if (first) return { gpuClass: first };
+    return {
+      reason: 'NoDefaultClass',
+      message: 'spec.gpuClass is not set and no GPUClass is the default',
+    };
+  }
+  const found = classes.find((c) => c.metadata.name === wanted);
+  if (found) return { gpuClass: found };
+  const known =
+    classes
+      .map((c) => c.metadata.name)
+      .sort()
+      .join(', ') || 'none';
+  return {
+    reason: 'ClassNotFound',
+    message: `GPUClass "${wanted}" does not exist; there are: ${known}`,
+  };
+}
+
+const compare = (a: GPUClass, b: GPUClass) => (a.metadata.name < b.metadata.name ? -1 : 1);
+
+/** The pool of a model on a class: shared by namespace and class, or its own. */
+export function poolName(model: ReferenceModel, className: string): string {
+  return model.spec.placement === 'Dedicated'
+    ? `rfm-model-${model.metadata.name}`
+    : `rfm-pool-${className}`;
+}
+
+/** Names of a pool's objects, all in the namespace of its models. */
+export const poolObjects = (pool: string) => ({
+  deployment: pool,
+  service: pool,
+  serviceAccount: pool,
+  catalog: `${pool}-catalog`,
+});
+
+/** The address of a model inside the cluster, reached through its own Service. */
+export const modelUrl = (key: ModelKey): string => {
+  const { namespace, name } = splitKey(key);
+  return `http://${name}.${namespace}.svc`;
+};

@@ -1,0 +1,75 @@
+// What the server reads and reports at its boundary, as schemas: the catalog of models that a pool serves,
+// and the state of one pod. Whoever runs servers (the operator, the local backend) imports this file.
+import { z } from 'zod';
+
+/** Headers between gateway and server. The gateway drops what a client sends under these names. */
+export const modelHeader = 'x-refmodel-model';
+/** Set on every answer of a loaded model. */
+export const identityHeaders = {
+  revision: 'x-refmodel-revision',
+  digest: 'x-refmodel-digest',
+  quantization: 'x-refmodel-quantization',
+} as const;
+
+export const catalogModel = z.object({
+  /** "<namespace>/<name>": unique in the cluster, and the key everywhere in the server. */
+  name: z.string().regex(/^[^/]+\/[^/]+$/),
+  /** Exactly one source. `root` is the mounted volume, `path` a folder inside it. */
+  source: z.object({
+    volume: z.object({ root: z.string(), path: z.string() }).optional(),
+    huggingFace: z.object({ repo: z.string(), revision: z.string() }).optional(),
+  }),
+  task: z.enum(['LogProbs', 'Reward']).optional(),
+  quantization: z.enum(['None', 'Int8', 'Int4', 'NF4']),
+  preload: z.boolean(),
+  maxSequenceTokens: z.int().positive(),
+  maxBatchTokens: z.int().positive(),
+});
+export type CatalogModel = z.output<typeof catalogModel>;
+
+/** The file that REFMODEL_CATALOG names. Replaced whole; the server follows it. */
+export const catalog = z.object({ models: z.array(catalogModel) });
+export type Catalog = z.output<typeof catalog>;
+
+export const residencies = ['Loading', 'Loaded', 'Failed'] as const;
+
+export const modelState = z.object({
+  name: z.string(),
+  residency: z.enum(residencies),
+  /** Requests queued or running on it now. */
+  inFlight: z.int().min(0),
+  /** ISO time of the last request, or of the load. */
+  lastUsed: z.string(),
+  /** Set once loaded. */
+  identity: z
+    .object({
+      revision: z.string(),
+      digest: z.string(),
+      architecture: z.string(),
+      quantization: z.string(),
+      task: z.enum(['LogProbs', 'Reward']),
+      parameters: z.int(),
+      contextTokens: z.int(),
+    })
+    .optional(),
+  /** Bytes of the weights as loaded. */
+  weightBytes: z.int().optional(),
+  /** Seconds of the phases of the load. */
+  seconds: z.object({ convert: z.number(), load: z.number() }).optional(),
+  /** Set while residency is Failed. */
+  error: z.object({ code: z.string(), message: z.string() }).optional(),
+});
+export type ModelState = z.output<typeof modelState>;
+
+/** `GET /state`: one pod, most recently used model first. `GET /state?watch=1` streams one JSON line per change. */
+export const serverState = z.object({
+  models: z.array(modelState),
+  maxModels: z.int(),
+  isDraining: z.boolean(),
+});
+export type ServerState = z.output<typeof serverState>;
+
+/** What a server process tells the parent that forked it, once it listens. */
+export interface ServerListening {
+  port: number;
+}
