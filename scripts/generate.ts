@@ -27,13 +27,20 @@ function errorTable(): string {
   ].join('\n');
 }
 
+/** CRDs, and every model with them, outlive the chart unless its values say otherwise. */
+const keep = `metadata:
+  {{- if .Values.crds.keep }}
+  annotations: {helm.sh/resource-policy: keep}
+  {{- end }}
+`;
+
 /** path → content of every generated file. */
 export function generated(): Map<string, string> {
   const files = new Map<string, string>();
   for (const [plural, crd] of Object.entries(crds)) {
     files.set(`crds/${plural}.yaml`, banner('#') + yaml(crd));
   }
-  const all = Object.values(crds).map((crd) => `---\n${yaml(crd)}`);
+  const all = Object.values(crds).map((crd) => `---\n${yaml(crd).replace('metadata:\n', keep)}`);
   files.set(
     'charts/refmodel/templates/crds.yaml',
     `${banner('#')}{{- if .Values.crds.enabled }}\n${all.join('')}{{- end }}\n`,

@@ -1,0 +1,41 @@
+# Verbs only; npm scripts and scripts/ do the work. `make help` lists them.
+SHELL := bash
+PORT ?= 8080
+IMAGE ?= refmodel:dev
+
+node_modules/.installed: package.json package-lock.json .npmrc
+	npm ci --no-audit --no-fund
+	@touch $@
+
+dist/.built: node_modules/.installed tsconfig.json tsconfig.build.json refmodel.ts $(shell find common crds operator server -name '*.ts')
+	npm run --silent build
+	@touch $@
+
+.PHONY: run test e2e gpu bench check build image help
+
+run: dist/.built ## install, build and serve the shipped model on this machine
+	node dist/refmodel.js local examples/tiny-python-llama.yaml --volume models=examples/models --port $(PORT)
+
+test: dist/.built ## install, lint, check types and formats, run every test that needs no cluster
+	npm run --silent check
+	npm test --silent
+
+e2e: dist/.built ## the whole story on a real Kubernetes cluster (KUBECONFIG, or one built here)
+	npm run --silent test:e2e
+
+gpu: dist/.built ## tests and benchmarks that need a GPU; skipped with a reason where there is none
+	bash scripts/gpu.sh
+
+bench: dist/.built ## measurements, as ratios to the alternative in the same run
+	npm run --silent bench
+
+check: node_modules/.installed ## types, lint, format, generated files
+	npm run --silent check
+
+build: dist/.built ## compile to dist/
+
+image: ## container image (docker or podman); TARGET=cuda for the CUDA variant
+	$(shell command -v docker || command -v podman || echo docker) build -t $(IMAGE) --target $(or $(TARGET),cpu) -f Containerfile .
+
+help: ## this list
+	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
