@@ -1,0 +1,88 @@
+// A cluster through its own tools: kubectl and helm as a person would type them. Knows nothing of any test's story.
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+export interface KubeObject {
+  kind: string;
+  metadata: {
+    name: string;
+    uid: string;
+    creationTimestamp: string;
+    deletionTimestamp?: string;
+    labels?: Record<string, string>;
+  };
+  spec: Record<string, unknown>;
+  status?: Record<string, unknown>;
+}
+
+/** Runs a program; its output, or an error that carries what it printed. `input` goes to its stdin. */
+export async function command(program: string, args: string[], input?: string): Promise<string> {
+  const promise = run(program, args, { maxBuffer: 64 << 20, timeout: 180_000 });
+  promise.child.stdin?.end(input);
+  return (await promise).stdout;
+}
+
+export const kubectl = (args: string[], input?: string) => command('kubectl', args, input);
+
+/** `kubectl apply` of objects; each is JSON, which is YAML too. */
+export const apply = (...objects: object[]) =>
+  kubectl(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }));
+
+export async function get(kind: string, namespace: string, selector = ''): Promise<KubeObject[]> {
+  const args = ['get', kind, '-n', namespace, '-o', 'json', ...(selector ? ['-l', selector] : [])];
+  return (JSON.parse(await kubectl(args)) as { items: KubeObject[] }).items;
+}
+
+export async function getOne(kind: string, namespace: string, name: string): Promise<KubeObject> {
+  return JSON.parse(
+    await kubectl(['get', kind, name, '-n', namespace, '-o', 'json']),
+  ) as KubeObject;
+}
+
+/** Tries `attempt` until it does not throw; then its value. Fails with its last error after `timeoutMs`. */
+export async function eventually<T>(attempt: () => Promise<T>, timeoutMs = 60_000): Promise<T> {
+  const end = Date.now() + timeoutMs;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (err) {
+      if (Date.now() >= end) throw err;
+      await sleep(200);
+    }
+  }
+}
+
+export interface Change {
+  /** Milliseconds since the epoch at which the change reached this machine. */
+  at: number;
+  type: 'ADDED' | 'MODIFIED' | 'DELETED';
+  object: KubeObject;
+}
+
+/** Follows objects of one kind with `kubectl get --watch`; `changes` grows as they arrive. */
+export class Follower implements Disposable {
+  readonly changes: Change[] = [];
+  readonly #child: ChildProcess;
+
+  constructor(kind: string, namespace: string) {
+    const args = ['get', kind, '-n', namespace, '--watch', '--output-watch-events', '-o', 'json'];
+    this.#child = spawn('kubectl', args, { stdio: ['ignore', 'pipe', 'ignore'] });
+    if (!this.#child.stdout) throw new Error('kubectl has no output');
+    createInterface({ input: this.#child.stdout }).on('line', (line) => {
+      this.changes.push({ at: Date.now(), ...(JSON.parse(line) as Omit<Change, 'at'>) });
+    });
+  }
+
+  /** The first change at or after `since` that `test` accepts. */
+  find(since: number, test: (change: Change) => boolean): Change | undefined {
+    return this.changes.find((change) => change.at >= since && test(change));
+  }
+
+  [Symbol.dispose](): void {
+    this.#child.kill();
+  }
+}
