@@ -1,0 +1,121 @@
+// From hidden rows to log-probabilities, only where they are asked for and a chunk of rows at a time, so that the
+// logits of a whole batch never exist at once.
+import { graph, int, int32Tensor, int64Tensor, type Port } from '../graph.ts';
+import type { Tape, Value } from '../tape.ts';
+import { type Linear, projection } from './weights.ts';
+
+/** Graph inputs of the head. Scored positions come as a rectangle [chunks, rows], padded with any valid index. */
+export const headInputs = {
+  /** Which rows of hidden [n, h] are scored. */
+  positions: { name: 'positions', type: 'int32', shape: ['chunks', 'rows'] },
+  /** The token whose probability is asked at each. */
+  targets: { name: 'targets', type: 'int32', shape: ['chunks', 'rows'] },
+  /** How many of the most likely tokens; 0 leaves ranks and tops empty. */
+  topK: { name: 'top_k', type: 'int64', shape: [1] },
+} as const satisfies Record<string, Port>;
+
+/** Graph outputs, in this order. Ranks and tops are empty, and cost nothing, when top_k is 0. */
+export const headOutputs = {
+  logprobs: { name: 'logprobs', type: 'float32', shape: ['chunks', 'rows'] },
+  /** 1 + number of strictly more likely tokens */
+  ranks: { name: 'ranks', type: 'int32', shape: ['chunks', 'ranked'] },
+  topIds: { name: 'top_ids', type: 'int32', shape: ['chunks', 'ranked', 'k'] },
+  topLogprobs: { name: 'top_logprobs', type: 'float32', shape: ['chunks', 'ranked', 'k'] },
+} as const satisfies Record<string, Port>;
+
+/**
+ * Adds the four outputs for hidden [n, h].
+ *
+ *   hidden ─ Gather(positions) ─ [chunks, rows, h] ─┐
+ *                                          targets ─┴─ Scan(scoreChunk)
+ *
+ * Scan rather than Loop: its slices are made on the device, without a round trip to the host.
+ */
+export function scoredHead(tape: Tape, hidden: Value, layer: Linear): void {
+  const project = projection(tape.at('lm_head'), layer);
+  const positions = tape.input(headInputs.positions);
+  const targets = tape.input(headInputs.targets);
+  const topK = tape.input(headInputs.topK);
+  const zero = tape.constant('index_0', int64Tensor([0], [1]));
+  const wantsTop = tape.op('Greater', [topK, zero]);
+  const picked = tape.op('Gather', [hidden, positions], { axis: int(0) });
+  const body = tape.subgraph(
+    'chunk',
+    { inputs: chunkInputs, outputs: { logprobs: perRow(headOutputs.logprobs), ...tops } },
+    (inner, rows) => scoreChunk(inner, rows, { project, wantsTop, topK }),
+  );
+  const [logprobs, ranks, topIds, topLogprobs] = tape.ops(
+    'Scan',
+    [picked, targets],
+    { body: graph(body), num_scan_inputs: int(2) },
+    ['logprobs', 'ranks', 'topIds', 'topLogprobs'],
+  );
+  tape.output(headOutputs.logprobs, logprobs);
+  tape.output(headOutputs.ranks, ranks);
+  tape.output(headOutputs.topIds, topIds);
+  tape.output(headOutputs.topLogprobs, topLogprobs);
+}
+
+/** An output of the head as one chunk has it. */
+const perRow = ({ type, shape }: Port) => ({ type, shape: shape.slice(1) });
+
+const chunkInputs = {
+  hidden: { type: 'float32', shape: ['rows', 'h'] },
+  targets: { type: 'int32', shape: ['rows'] },
+} as const;
+
+const tops = {
+  ranks: perRow(headOutputs.ranks),
+  topIds: perRow(headOutputs.topIds),
+  topLogprobs: perRow(headOutputs.topLogprobs),
+};
+
+/**
+ * hidden [rows, h], targets [rows] → the four outputs of one chunk
+ *
+ *   hidden ─ project ─ LogSoftmax ─┬─ GatherElements(targets) ── logprobs
+ *                                     └─ If(wantsTop) ── ranks, topIds, topLogprobs
+ */
+function scoreChunk(
+  tape: Tape,
+  { hidden, targets }: Record<keyof typeof chunkInputs, Value>,
+  outer: { project: (at: Tape, x: Value) => Value; wantsTop: Value; topK: Value },
+): Record<keyof typeof headOutputs, Value> {
+  const logits = outer.project(tape.at('lm_head'), hidden);
+  const all = tape.op('LogSoftmax', [logits], { axis: int(-1) }); // [rows, V]
+  const last = tape.constant('axis_1', int64Tensor([1], [1]));
+  const column = tape.op('Unsqueeze', [targets, last]);
+  const picked = tape.op('GatherElements', [all, column], { axis: int(1) }); // [rows, 1]
+  const ports = { inputs: {}, outputs: tops };
+  const some = tape.subgraph('top', ports, (inner) =>
+    top(inner, { all, picked, last }, outer.topK),
+  );
+  const none = tape.subgraph('no_top', ports, noTop);
+  const branches = { then_branch: graph(some), else_branch: graph(none) };
+  const names = ['ranks', 'topIds', 'topLogprobs'] as const;
+  const [ranks, topIds, topLogprobs] = tape.ops('If', [outer.wantsTop], branches, names);
+  return { logprobs: tape.op('Squeeze', [picked, last]), ranks, topIds, topLogprobs };
+}
+
+/** all [rows, V], picked [rows, 1] → the most likely tokens, and how many beat the picked one. */
+function top(
+  tape: Tape,
+  { all, picked, last }: Record<'all' | 'picked' | 'last', Value>,
+  topK: Value,
+): Record<keyof typeof tops, Value> {
+  const [topLogprobs, ids] = tape.ops('TopK', [all, topK], {}, ['values', 'ids']);
+  const isBetter = tape.op('Cast', [tape.op('Greater', [all, picked])], { to: int(6) });
+  const better = tape.op('ReduceSum', [isBetter, last], { keepdims: int(0) });
+  const one = tape.constant('one', int32Tensor([1], [1]));
+  const ranks = tape.op('Add', [better, one]);
+  return { ranks, topIds: tape.op('Cast', [ids], { to: int(6) }), topLogprobs };
+}
+
+function noTop(tape: Tape): Record<keyof typeof tops, Value> {
+  const empty = { type: 'float32', shape: [0, 0], data: new Uint8Array(0) } as const;
+  return {
+    ranks: tape.constant('no_ranks', int32Tensor([], [0])),
+    topIds: tape.constant('no_ids', int32Tensor([], [0, 0])),
+    topLogprobs: tape.constant('no_logprobs', empty),
+  };
+}

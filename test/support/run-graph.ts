@@ -1,0 +1,78 @@
+// Runs a graph of ours in this process, for tests of single blocks.
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { encodeModel } from '../../server/onnx/encode.ts';
+import type { Graph } from '../../server/onnx/graph.ts';
+import { Tape, type Value } from '../../server/onnx/tape.ts';
+
+export interface Array2 {
+  readonly shape: readonly number[];
+  readonly data: Float32Array | Int32Array | BigInt64Array;
+}
+
+export const floats = (shape: readonly number[], values: Iterable<number>): Array2 => ({
+  shape,
+  data: Float32Array.from(values),
+});
+export const integers = (shape: readonly number[], values: Iterable<number>): Array2 => ({
+  shape,
+  data: Int32Array.from(values),
+});
+
+const types = new Map<unknown, 'float32' | 'int32' | 'int64'>([
+  [Float32Array, 'float32'],
+  [Int32Array, 'int32'],
+  [BigInt64Array, 'int64'],
+]);
+const typeOf = ({ data }: Array2) => types.get(data.constructor) ?? 'float32';
+
+export async function runGraph(
+  graph: Graph,
+  feeds: Record<string, Array2>,
+): Promise<Record<string, { dims: readonly number[]; data: number[] }>> {
+  const session = await InferenceSession.create(encodeModel(graph), {
+    graphOptimizationLevel: 'basic',
+    intraOpNumThreads: 1,
+    extra: { session: { model_external_initializers_file_folder_path: '/' } },
+  });
+  try {
+    const tensors = Object.entries(feeds).map(([name, feed]) => {
+      return [name, new Tensor(typeOf(feed), feed.data as never, feed.shape)] as const;
+    });
+    const outputs = await session.run(Object.fromEntries(tensors));
+    const read = Object.entries(outputs).map(([name, { dims, data }]) => {
+      return [name, { dims, data: Array.from(data as Float32Array) }] as const;
+    });
+    return Object.fromEntries(read);
+  } finally {
+    await session.release();
+  }
+}
+
+/** Runs what `record` writes over float32 or int32 inputs; gives its outputs by name. */
+export function runBlock<I extends Record<string, Array2>>(
+  feeds: I,
+  record: (tape: Tape, inputs: { [K in keyof I]: Value }) => Record<string, Value>,
+): ReturnType<typeof runGraph> {
+  const tape = Tape.start('/test');
+  const inputs = Object.entries(feeds).map(([name, feed]) => {
+    const shape = feed.shape.map((_, i) => `${name}_${i}`);
+    return [name, tape.input({ name, type: typeOf(feed), shape })] as const;
+  });
+  const outputs = record(tape, Object.fromEntries(inputs) as { [K in keyof I]: Value });
+  for (const [name, value] of Object.entries(outputs)) {
+    tape.output({ name, type: 'float32', shape: ['a', 'b'] }, value);
+  }
+  return runGraph(tape.finish(), feeds);
+}
+
+/** Reproducible numbers in -1 … 1. */
+export function noise(count: number, seed = 1): Float32Array {
+  let state = seed;
+  return Float32Array.from({ length: count }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 31 - 1;
+  });
+}
+
+export const largestDifference = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
+  Array.from(a).reduce((max, value, i) => Math.max(max, Math.abs(value - (b[i] ?? NaN))), 0);

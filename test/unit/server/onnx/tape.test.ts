@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { int32Tensor } from '../../../../server/onnx/graph.ts';
+import { Tape } from '../../../../server/onnx/tape.ts';
+
+const port = { name: 'x', type: 'float32', shape: ['n'] } as const;
+
+describe('Tape', () => {
+  it('names a node by its path and its type, and counts when the name is taken', () => {
+    const tape = Tape.start('/model');
+    const x = tape.input(port);
+
+    tape.at('layers.0').op('Add', [x, x]);
+    tape.at('layers.0').op('Add', [x, x]);
+
+    const names = tape.finish().nodes.map((node) => node.name);
+    assert.deepEqual(names, ['/model/layers.0/Add', '/model/layers.0/Add_1']);
+  });
+
+  it('leaves out absent inputs and outputs by an empty name', () => {
+    const tape = Tape.start('/model');
+    const x = tape.input(port);
+
+    const [first, , third] = tape.ops('TopK', [x, undefined, x], {}, ['a', '', 'c']);
+
+    const [node] = tape.finish().nodes;
+    assert.deepEqual(node?.inputs, ['x', '', 'x']);
+    assert.deepEqual(node?.outputs, [first.name, '', third.name]);
+  });
+
+  it('knows which operators belong to com.microsoft', () => {
+    const tape = Tape.start('/model');
+    const x = tape.input(port);
+
+    tape.op('MatMulNBits', [x]);
+    tape.op('Gemm', [x]);
+
+    assert.deepEqual(
+      tape.finish().nodes.map((node) => node.domain),
+      ['com.microsoft', ''],
+    );
+  });
+
+  it('keeps one constant for one name', () => {
+    const tape = Tape.start('/model');
+
+    tape.constant('zero', int32Tensor([0], [1]));
+    tape.at('deeper').constant('zero', int32Tensor([0], [1]));
+
+    assert.equal(tape.finish().constants.size, 1);
+  });
+
+  it('records a subgraph apart, with names that are unique in both', () => {
+    const tape = Tape.start('/model');
+    const outer = tape.input(port);
+    const ports = { inputs: { y: port }, outputs: { sum: port } };
+
+    const inner = tape.subgraph('body', ports, (at, { y }) => ({ sum: at.op('Add', [y, outer]) }));
+
+    assert.equal(tape.finish().nodes.length, 0);
+    assert.deepEqual(
+      inner.inputs.map(({ name }) => name),
+      ['/model/body/y'],
+    );
+    assert.deepEqual(
+      inner.outputs.map(({ name }) => name),
+      ['/model/body/sum'],
+    );
+    assert.deepEqual(inner.nodes[0]?.inputs, ['/model/body/y', 'x']);
+  });
+});
