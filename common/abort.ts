@@ -1,5 +1,6 @@
 // Signals without leaks: AbortSignal.any against a long-lived parent keeps every child on Node 20
 // (nodejs/node#54614), so links here are made by hand and taken down when their scope ends.
+import { setMaxListeners } from 'node:events';
 import type { Clock } from './clock.ts';
 
 export class TimeoutError extends Error {
@@ -30,6 +31,7 @@ export interface LinkedSignal extends Disposable {
 /** A signal that follows its parents until disposed: `using link = linkSignals(a, b)`. */
 export function linkSignals(...parents: AbortSignal[]): LinkedSignal {
   const controller = new AbortController();
+  setMaxListeners(0, controller.signal); // much work may hang on it: that is no leak
   const removers: (() => void)[] = [];
   for (const parent of parents) {
     if (parent.aborted) {
@@ -47,6 +49,9 @@ export function linkSignals(...parents: AbortSignal[]): LinkedSignal {
   };
 }
 
+/** One for all: an abort without a reason makes an exception, with its stack, each time. */
+const disposed = new Error('disposed');
+
 /** `parent` that also fires with a TimeoutError after `ms`. */
 export function withTimeout(parent: AbortSignal, ms: number, clock: Clock): LinkedSignal {
   const link = linkSignals(parent);
@@ -59,7 +64,7 @@ export function withTimeout(parent: AbortSignal, ms: number, clock: Clock): Link
     ...link,
     [Symbol.dispose]: () => {
       link[Symbol.dispose]();
-      timer.abort();
+      timer.abort(disposed);
     },
   };
 }

@@ -1,5 +1,4 @@
 // Time as a dependency, so that tests step it instead of waiting.
-import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface Clock {
   /** Milliseconds since the epoch. */
@@ -10,11 +9,18 @@ export interface Clock {
 
 export const systemClock: Clock = {
   now: () => Date.now(),
-  async delay(ms, signal) {
-    try {
-      await sleep(ms, undefined, { signal });
-    } catch {
+  // Not node:timers/promises: it makes an AbortError with its stack for each wait that is given up.
+  delay: (ms, signal) =>
+    new Promise((resolve, reject) => {
       signal.throwIfAborted();
-    }
-  },
+      const stop = () => {
+        clearTimeout(timer);
+        reject(signal.reason);
+      };
+      const timer = setTimeout(() => {
+        signal.removeEventListener('abort', stop);
+        resolve();
+      }, ms);
+      signal.addEventListener('abort', stop, { once: true });
+    }),
 };

@@ -94,6 +94,10 @@ export const errorKinds = {
     'no pod became ready within the hold budget',
     'retry: the wake goes on; kubectl describe rfm says what it waits for',
   ),
+  WORK_TIMEOUT: later(
+    'the pod did not answer within the work budget',
+    'send smaller batches, or raise REFMODEL_WORK_TIMEOUT_MS of the gateway',
+  ),
   UPSTREAM_FAILED: later(
     'the pod broke off before it answered, twice',
     'retry; the pod log says why',
@@ -170,6 +174,10 @@ export const errorKinds = {
   LOAD_FAILED: broken(
     'the runtime could not load the model',
     'the message and the pod log carry its reason',
+  ),
+  SCORE_NOT_A_NUMBER: broken(
+    'the model computed a value that is not a number',
+    'check the weights against their source, and try quantization None',
   ),
 
   // Ours.

@@ -64,7 +64,7 @@ export function finish(app: Express, log: Logger): void {
 export function errorHandler(log: Logger): ErrorRequestHandler {
   return function handleError(err: unknown, req, res, _next) {
     if (err instanceof ClientGoneError) return;
-    const error = fromBodyParser(err) ?? toAppError(err);
+    const error = fromRouter(err) ?? fromBodyParser(err) ?? toAppError(err);
     const id = req.get('x-request-id');
     if (error.status === 500)
       log.error({ err: error, requestId: id, path: req.path }, 'request failed');
@@ -75,6 +75,12 @@ export function errorHandler(log: Logger): ErrorRequestHandler {
     if (error.isRetryable) res.setHeader('retry-after', String(error.retryAfterSeconds));
     res.status(error.status).json(errorBody(error, id));
   };
+}
+
+/** What the router throws of a path that does not decode. */
+function fromRouter(err: unknown): AppError | undefined {
+  if (!(err instanceof URIError)) return undefined;
+  return new AppError('INVALID_REQUEST', `reading the path: ${err.message}`, { cause: err });
 }
 
 /** What express.json throws, in our codes. Its errors carry `type` (npm body-parser, "Errors"). */

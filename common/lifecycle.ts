@@ -29,7 +29,8 @@ export async function run(
   const { log } = options;
   const shutdown = new AbortController();
   const asked = new Promise<string>((resolve) => {
-    for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve(name));
+    // Stays for good: npm passes on a Ctrl-C that we had from the terminal already, and the default would kill us.
+    for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => resolve(name));
     if (process.connected) process.once('disconnect', () => resolve('parent gone'));
   });
   try {

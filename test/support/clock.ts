@@ -24,15 +24,19 @@ export class FakeClock implements Clock {
         reject(signal.reason as Error);
         return;
       }
-      const timer: Timer = { due: this.#now + ms, resolve };
-      this.#timers.add(timer);
-      signal.addEventListener(
-        'abort',
-        () => {
-          if (this.#timers.delete(timer)) reject(signal.reason as Error);
+      const abort = () => {
+        this.#timers.delete(timer);
+        reject(signal.reason as Error);
+      };
+      const timer: Timer = {
+        due: this.#now + ms,
+        resolve: () => {
+          signal.removeEventListener('abort', abort);
+          resolve();
         },
-        { once: true },
-      );
+      };
+      this.#timers.add(timer);
+      signal.addEventListener('abort', abort, { once: true });
     });
   }
 

@@ -1,0 +1,60 @@
+// Loading models in tests: a loader over a temporary cache folder, sessions that end with the test.
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { silentLogger } from '../../common/log.ts';
+import type { CatalogModel } from '../../server/contract.ts';
+import { createLoader } from '../../server/model/load.ts';
+import type { ScoreRow, Session } from '../../server/model/scoring.ts';
+
+export const neverAborted = new AbortController().signal;
+export const goldenRoot = path.resolve(import.meta.dirname, '../golden');
+export const exampleRoot = path.resolve(import.meta.dirname, '../../examples/models');
+
+export function catalogModel(changes: Partial<CatalogModel> = {}): CatalogModel {
+  return {
+    name: 'default/model',
+    source: { volume: { root: goldenRoot, path: 'llama' } },
+    quantization: 'None',
+    preload: false,
+    maxSequenceTokens: 1024,
+    maxBatchTokens: 16_384,
+    ...changes,
+  };
+}
+
+/** Loads, calls `use`, closes. */
+export async function withSession(
+  cacheDir: string,
+  changes: Partial<CatalogModel>,
+  use: (session: Session) => Promise<void>,
+): Promise<void> {
+  const load = createLoader({ cacheDir, threads: 1, log: silentLogger });
+  const options = { reserve: () => Promise.resolve(), signal: neverAborted };
+  const session = await load(catalogModel(changes), options);
+  try {
+    await use(session);
+  } finally {
+    await session.close();
+  }
+}
+
+/** A row that asks for the log-probability of every token but the first. */
+export const scoreAll = (tokens: Iterable<number>, changes: Partial<ScoreRow> = {}): ScoreRow => ({
+  tokens: Int32Array.from(tokens),
+  scoreFrom: 1,
+  wantsNext: false,
+  topK: 0,
+  ...changes,
+});
+
+export interface GoldenRow {
+  input_ids: number[];
+  /** Of token i + 1. */
+  log_probs: number[];
+  last_top3?: { ids: number[]; log_probs: number[] };
+}
+
+export function goldenRows(folder: string): GoldenRow[] {
+  const text = readFileSync(path.join(folder, 'golden.json'), 'utf8');
+  return (JSON.parse(text) as { rows: GoldenRow[] }).rows;
+}

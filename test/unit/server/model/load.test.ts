@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { AppError } from '../../../../common/errors.ts';
+import { silentLogger } from '../../../../common/log.ts';
+import { createLoader } from '../../../../server/model/load.ts';
+import type { Session } from '../../../../server/model/scoring.ts';
+import {
+  catalogModel,
+  goldenRoot,
+  neverAborted,
+  scoreAll,
+  withSession,
+} from '../../../support/engine-kit.ts';
+import { tinyLlama, writeCheckpoint } from '../../../support/llama-checkpoint.ts';
+import { temporaryFolder } from '../../../support/temporary-folder.ts';
+
+const roomForAll = () => Promise.resolve();
+const loader = (cacheDir: string) => createLoader({ cacheDir, threads: 1, log: silentLogger });
+
+/** Process ids of this process' runners. */
+function runners(): number[] {
+  const lines = execFileSync('ps', ['-A', '-o', 'pid=,ppid=,stat=,args='], { encoding: 'utf8' });
+  return lines
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, parent, state]) => parent === String(process.pid) && !state?.startsWith('Z'))
+    .filter((fields) => fields.some((field) => field.includes('model/runner')))
+    .map(([pid]) => Number(pid));
+}
+
+describe('loadModel', () => {
+  it('asks for room for the weights before it takes memory, and gives a session that scores', async () => {
+    using cache = temporaryFolder();
+    const asked: number[] = [];
+    const reserve = (bytes: number) => Promise.resolve(void asked.push(bytes));
+
+    const session = await loader(cache.path)(catalogModel(), { reserve, signal: neverAborted });
+    const [row] = await session.score([scoreAll([1, 2, 3])]);
+    await session.close();
+
+    assert.deepEqual(asked, [session.weightBytes]);
+    assert.equal(session.folder, path.join(goldenRoot, 'llama'));
+    assert.equal(session.identity.quantization, 'None');
+    assert.ok(session.seconds.load > 0);
+    assert.equal(row?.logprobs.length, 2);
+  });
+
+  it('answers rows that score nothing with nothing', async () => {
+    using cache = temporaryFolder();
+
+    await withSession(cache.path, {}, async (session) => {
+      const [alone, late] = await session.score([
+        scoreAll([7]),
+        scoreAll([1, 2], { scoreFrom: 2 }),
+      ]);
+
+      assert.deepEqual([alone?.logprobs.length, late?.logprobs.length], [0, 0]);
+    });
+  });
+
+  it('gives the next token the values of the most likely one', async () => {
+    using cache = temporaryFolder();
+
+    await withSession(cache.path, {}, async (session) => {
+      const row = scoreAll([3, 4], { wantsNext: true });
+      const [greedy, wide] = await session.score([row, { ...row, topK: 5 }]);
+
+      assert.equal(greedy?.k, 1);
+      assert.equal(wide?.k, 5);
+      assert.equal(greedy?.ranks[1], 1);
+      assert.equal(greedy?.logprobs[1], wide?.topLogprobs[5]);
+      assert.equal(greedy?.topIds[1], wide?.topIds[5]);
+    });
+  });
+
+  it('rejects scores in flight with RUNNER_DIED and settles `ended` when the runner dies', async () => {
+    using cache = temporaryFolder();
+    const session: Session = await loader(cache.path)(catalogModel(), {
+      reserve: roomForAll,
+      signal: neverAborted,
+    });
+    const pids = runners();
+    for (const pid of pids) process.kill(pid, 'SIGSTOP'); // so that it cannot answer first
+    const inFlight = assert.rejects(session.score([scoreAll([1, 2])]), { code: 'RUNNER_DIED' });
+
+    for (const pid of pids) process.kill(pid, 'SIGKILL');
+
+    await session.ended;
+    await inFlight;
+    await assert.rejects(session.score([scoreAll([1, 2])]), { code: 'RUNNER_DIED' });
+  });
+
+  it('ends the runner when there is no room, and passes the reason on', async () => {
+    using cache = temporaryFolder();
+    const full = new AppError('CACHE_FULL', 'no room');
+    const reserve = () => Promise.reject(full);
+
+    const fails = loader(cache.path)(catalogModel(), { reserve, signal: neverAborted });
+
+    await assert.rejects(fails, full);
+    assert.deepEqual(runners(), []);
+  });
+
+  it('ends the runner and gives the reason of the signal when the load is given up', async () => {
+    using cache = temporaryFolder();
+    const controller = new AbortController();
+    const reason = new Error('given up');
+    const reserve = () => Promise.resolve(controller.abort(reason));
+
+    const fails = loader(cache.path)(catalogModel(), { reserve, signal: controller.signal });
+
+    await assert.rejects(fails, reason);
+    assert.deepEqual(runners(), []);
+  });
+
+  it('says OUT_OF_MEMORY when the kernel kills the runner during the load', async () => {
+    using cache = temporaryFolder();
+    const reserve = () => {
+      for (const pid of runners()) process.kill(pid, 'SIGKILL');
+      return Promise.resolve();
+    };
+
+    const fails = loader(cache.path)(catalogModel(), { reserve, signal: neverAborted });
+
+    await assert.rejects(fails, { code: 'OUT_OF_MEMORY' });
+  });
+
+  it('carries the code of what is wrong with the model', async () => {
+    using cache = temporaryFolder();
+    const load = loader(cache.path);
+    const options = { reserve: roomForAll, signal: neverAborted };
+    const inFolder = (folder: string) =>
+      catalogModel({ source: { volume: { root: goldenRoot, path: folder } } });
+
+    await assert.rejects(load(inFolder('gpt2'), options), { code: 'UNSUPPORTED_ARCHITECTURE' });
+    await assert.rejects(load(inFolder('nothing'), options), { code: 'MODEL_FILES_MISSING' });
+    await assert.rejects(load(catalogModel({ task: 'Reward' }), options), {
+      code: 'UNSUPPORTED_TASK',
+    });
+    assert.deepEqual(runners(), []);
+  });
+
+  it('lets two loads convert the same model at once', async () => {
+    using cache = temporaryFolder();
+    using volume = temporaryFolder();
+    writeCheckpoint(path.join(volume.path, 'model'), tinyLlama());
+    const source = { volume: { root: volume.path, path: 'model' } };
+    const model = catalogModel({ source, quantization: 'Int8' });
+    const options = { reserve: roomForAll, signal: neverAborted };
+
+    const sessions = await Promise.all([1, 2].map(() => loader(cache.path)(model, options)));
+
+    const answers = await Promise.all(sessions.map((s) => s.score([scoreAll([1, 2, 3])])));
+    await Promise.all(sessions.map((session) => session.close()));
+    assert.deepEqual(answers[0], answers[1]);
+  });
+});
