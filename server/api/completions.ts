@@ -1,0 +1,115 @@
+// POST /v1/completions, as vLLM and OpenAI have it, for what trainers use it for: scores of a prompt of token ids,
+// and at most one greedy token. Temperature is accepted and not applied to the scores, as vLLM does.
+import { randomUUID } from 'node:crypto';
+import type { RequestHandler, Response } from 'express';
+import type { Clock } from '../../common/clock.ts';
+import { AppError } from '../../common/errors.ts';
+import { clientSignal } from '../../common/http.ts';
+import { type CompletionView, completionText } from './completion-text.ts';
+import { type ModelLookup, requestedModel } from './requested-model.ts';
+import { countIds, readRows } from './rows.ts';
+import { type CompletionsRequest, completionsRequest, parseBody } from './schemas.ts';
+import { type Scored, type Scoring, score, setIdentity } from './score.ts';
+import { sendJsonText } from './send-text.ts';
+
+/** Says that the values are those of the unscaled distribution, whatever temperature came. */
+const temperatureHeader = 'x-refmodel-temperature';
+
+export interface CompletionLimits {
+  /** Most likely tokens per position. */
+  maxTopLogprobs: number;
+  /** Tokens × candidates of each, in one answer. */
+  maxAnswerValues: number;
+}
+
+export interface CompletionsOptions {
+  lookup: ModelLookup;
+  scoring: Scoring;
+  limits: CompletionLimits;
+  clock: Clock;
+}
+
+export function postCompletions(options: CompletionsOptions): RequestHandler {
+  const { lookup, scoring, limits } = options;
+  return async function completions(req, res) {
+    const signal = clientSignal(res);
+    const body = parseBody(completionsRequest, req.body);
+    const view = readView(body, limits);
+    const rows = readRows('prompt', readPrompt(body.prompt));
+    checkAnswer(countIds(rows), view, limits);
+    const model = await requestedModel(lookup, req.headers, body.model ?? undefined, signal);
+    const scored = await score(
+      scoring,
+      { model, field: 'prompt', rows, wantsNext: view.wantsNext, ...wants(view) },
+      signal,
+    );
+    await answer(res, scored, { view, clock: options.clock, signal });
+  };
+}
+
+/** One prompt or many, of token ids. */
+function readPrompt(prompt: CompletionsRequest['prompt']): readonly unknown[] {
+  const isText = typeof prompt === 'string' || prompt.some((item) => typeof item === 'string');
+  if (isText) {
+    throw new AppError('INVALID_REQUEST', 'reading prompt: text is not supported, send token ids');
+  }
+  return prompt.length > 0 && prompt.every((item) => typeof item === 'number') ? [prompt] : prompt;
+}
+
+function readView(body: CompletionsRequest, limits: CompletionLimits): CompletionView {
+  const view = {
+    echo: body.echo ?? false,
+    wantsNext: body.max_tokens === 1,
+    logprobs:
+      typeof body.logprobs === 'boolean' ? Number(body.logprobs) || undefined : body.logprobs,
+    promptLogprobs: body.prompt_logprobs,
+  };
+  for (const name of ['logprobs', 'prompt_logprobs'] as const) {
+    if (Number(body[name] ?? 0) <= limits.maxTopLogprobs) continue;
+    throw new AppError('INVALID_REQUEST', `reading ${name}: the limit is ${limits.maxTopLogprobs}`);
+  }
+  return {
+    echo: view.echo,
+    wantsNext: view.wantsNext,
+    logprobs: view.logprobs ?? undefined,
+    promptLogprobs: view.promptLogprobs ?? undefined,
+  };
+}
+
+/** What the model has to compute for the view. Ranks come with the top list only, so it is never empty. */
+function wants(view: CompletionView): { scoresPrompt: boolean; topK: number } {
+  const { echo, logprobs, promptLogprobs } = view;
+  const scoresPrompt = promptLogprobs !== undefined || (echo && logprobs !== undefined);
+  const topK = Math.max(logprobs ?? 0, promptLogprobs ?? 0, 1);
+  return { scoresPrompt, topK: scoresPrompt || logprobs !== undefined ? topK : 0 };
+}
+
+function checkAnswer(tokens: number, view: CompletionView, limits: CompletionLimits): void {
+  const { scoresPrompt, topK } = wants(view);
+  const values = scoresPrompt ? tokens * (topK + 1) : 0;
+  if (values <= limits.maxAnswerValues) return;
+  const message = `${tokens} tokens with ${topK} candidates each are more than ${limits.maxAnswerValues} values`;
+  throw new AppError('BODY_TOO_LARGE', `the answer would be too large: ${message}`);
+}
+
+async function answer(
+  res: Response,
+  { loaded, rows, usage }: Scored,
+  { view, clock, signal }: { view: CompletionView; clock: Clock; signal: AbortSignal },
+): Promise<void> {
+  const texts = await loaded.tokenizer();
+  const completionTokens = view.wantsNext ? rows.length : 0;
+  const head = {
+    id: `cmpl-${randomUUID()}`,
+    created: Math.floor(clock.now() / 1000),
+    model: loaded.model.name,
+    usage: {
+      prompt_tokens: usage.promptTokens,
+      completion_tokens: completionTokens,
+      total_tokens: usage.promptTokens + completionTokens,
+    },
+  };
+  setIdentity(res, loaded);
+  res.setHeader(temperatureHeader, '1');
+  await sendJsonText(res, completionText(head, rows, view, texts), signal);
+}

@@ -1,0 +1,52 @@
+// POST /v1/logprobs: the log-prob of every token given those before it, target-aligned, at full length.
+import type { RequestHandler } from 'express';
+import { clientSignal } from '../../common/http.ts';
+import { logprobText } from './float32.ts';
+import { type ModelLookup, requestedModel } from './requested-model.ts';
+import { type IdRow, readRows } from './rows.ts';
+import { logprobsRequest, parseBody } from './schemas.ts';
+import { type Scored, type Scoring, score, setIdentity } from './score.ts';
+import { sendJsonText } from './send-text.ts';
+
+export function postLogprobs(lookup: ModelLookup, scoring: Scoring): RequestHandler {
+  return async function logprobs(req, res) {
+    const signal = clientSignal(res);
+    const body = parseBody(logprobsRequest, req.body);
+    const rows = readRows('input_ids', body.input_ids, body.attention_mask);
+    const model = await requestedModel(lookup, req.headers, body.model ?? undefined, signal);
+    const scored = await score(
+      scoring,
+      { model, field: 'input_ids', rows, scoresPrompt: true, wantsNext: false, topK: 0 },
+      signal,
+    );
+    setIdentity(res, scored.loaded);
+    await sendJsonText(res, answer(rows, scored), signal);
+  };
+}
+
+function* answer(
+  rows: readonly IdRow[],
+  { loaded, rows: scored, usage }: Scored,
+): Generator<string> {
+  const { revision, digest, quantization } = loaded.session.identity;
+  yield '{"logprobs":[';
+  for (const [r, row] of rows.entries()) {
+    yield (r === 0 ? '' : ',') + rowText(row, scored[r]?.values.logprobs ?? new Float32Array());
+  }
+  const rest = {
+    model: loaded.model.name,
+    revision,
+    digest,
+    quantization,
+    dtype: 'float32',
+    usage: { prompt_tokens: usage.promptTokens, scored_tokens: usage.scoredTokens },
+  };
+  yield `],${JSON.stringify(rest).slice(1)}`;
+}
+
+/** One value per id that came, null where there is none: at padding and at the first token. */
+function rowText({ ids, start }: IdRow, logprobs: Float32Array): string {
+  const values = Array.from(ids, () => 'null');
+  for (const [i, logprob] of logprobs.entries()) values[start + 1 + i] = logprobText(logprob);
+  return `[${values.join(',')}]`;
+}

@@ -1,0 +1,33 @@
+// Answers written as text in pieces: no answer is held whole, and a slow reader does not fill our memory.
+import { once } from 'node:events';
+import type { Response } from 'express';
+
+const pieceLength = 64 * 1024;
+
+/** Writes `parts` of a JSON text as they are made. Rejects with the signal's reason when it fires. */
+export async function sendJsonText(
+  res: Response,
+  parts: Iterable<string>,
+  signal: AbortSignal,
+): Promise<void> {
+  res.type('application/json');
+  let piece = '';
+  for (const part of parts) {
+    piece += part;
+    if (piece.length < pieceLength) continue;
+    const isTaken = res.write(piece);
+    piece = '';
+    if (!isTaken) await drained(res, signal);
+  }
+  res.end(piece);
+}
+
+async function drained(res: Response, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  try {
+    await once(res, 'drain', { signal });
+  } catch (err) {
+    signal.throwIfAborted();
+    throw err;
+  }
+}

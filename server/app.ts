@@ -1,0 +1,123 @@
+// The routes of a server, in one list.
+import express, { type Express, type RequestHandler } from 'express';
+import type { Clock } from '../common/clock.ts';
+import { AppError } from '../common/errors.ts';
+import { addHealth, createApp, finish, methodNotAllowed } from '../common/http.ts';
+import type { Logger } from '../common/log.ts';
+import { admit } from './api/admission.ts';
+import { clearCache, deleteModel, getCache, getModel, putModel } from './api/cache.ts';
+import { postCompletions } from './api/completions.ts';
+import { postLogprobs } from './api/logprobs.ts';
+import { getModels } from './api/models.ts';
+import { getState } from './api/state.ts';
+import type { Catalog } from './catalog.ts';
+import type { ServerConfig } from './config.ts';
+import type { ServerMetrics } from './metrics.ts';
+import type { ModelCache } from './model/cache.ts';
+import type { LoadedModel } from './model/loaded.ts';
+import { serverState } from './state.ts';
+
+export interface AppOptions {
+  config: ServerConfig;
+  catalog: Catalog;
+  cache: ModelCache<LoadedModel>;
+  metrics: ServerMetrics;
+  clock: Clock;
+  log: Logger;
+  isDraining: () => boolean;
+  shutdown: AbortSignal;
+}
+
+export function createServerApp(options: AppOptions): Express {
+  const { config, catalog, cache, metrics, clock, isDraining, shutdown } = options;
+  const maxModels = config.REFMODEL_MAX_MODELS;
+  const lookup = { catalog, clock, waitMs: config.REFMODEL_CATALOG_WAIT_MS, shutdown };
+  const scoring = { cache, metrics, limits: scoreLimits(config) };
+  const state = () => serverState(cache.info(), { maxModels, isDraining: isDraining() });
+  const limit = config.REFMODEL_MAX_BODY_BYTES;
+  const body = [admit(admissionLimits(config)), requireJson, express.json({ limit })];
+
+  const app = createApp();
+  app.use(measure(metrics, clock));
+  app.use(endConnections(isDraining));
+  addHealth(app, { isReady: () => catalog.isRead && !isDraining() }, metrics.registry);
+  app.get('/health', (_req, res) => {
+    res.type('text/plain').send('ok\n');
+  });
+  app.get('/state', getState({ state, changes: cache.changes, clock, shutdown }));
+
+  app.route('/v1/logprobs').post(body, postLogprobs(lookup, scoring)).all(methodNotAllowed('POST'));
+  app
+    .route('/v1/completions')
+    .post(body, postCompletions({ lookup, scoring, clock, limits: completionLimits(config) }))
+    .all(methodNotAllowed('POST'));
+  app
+    .route('/v1/models')
+    .get(getModels(catalog, cache, clock))
+    .all(methodNotAllowed('GET'));
+
+  app
+    .route('/cache')
+    .get(getCache(cache, maxModels))
+    .delete(clearCache(cache))
+    .all(methodNotAllowed('GET', 'DELETE'));
+  for (const path of ['/cache/:name', '/cache/:namespace/:name']) {
+    app
+      .route(path)
+      .get(getModel(cache, lookup))
+      .put(putModel(cache, lookup))
+      .delete(deleteModel(cache, lookup))
+      .all(methodNotAllowed('GET', 'PUT', 'DELETE'));
+  }
+  finish(app, options.log);
+  return app;
+}
+
+const admissionLimits = (config: ServerConfig) => ({
+  maxRequests: config.REFMODEL_MAX_REQUESTS,
+  maxBytes: config.REFMODEL_MAX_REQUEST_BYTES,
+  maxBodyBytes: config.REFMODEL_MAX_BODY_BYTES,
+});
+
+const scoreLimits = (config: ServerConfig) => ({
+  maxRows: config.REFMODEL_MAX_QUEUED_ROWS,
+  maxTokens: config.REFMODEL_MAX_QUEUED_TOKENS,
+});
+
+const completionLimits = (config: ServerConfig) => ({
+  maxTopLogprobs: config.REFMODEL_MAX_TOP_LOGPROBS,
+  maxAnswerValues: config.REFMODEL_MAX_ANSWER_VALUES,
+});
+
+const requireJson: RequestHandler = function requireJson(req, _res, next) {
+  if (req.is('application/json') === false) {
+    const given = req.get('content-type') ?? 'none';
+    throw new AppError('UNSUPPORTED_MEDIA_TYPE', `reading the body: content type "${given}"`);
+  }
+  next();
+};
+
+/** By route pattern, never by path: a client does not pick the label. */
+function measure(metrics: ServerMetrics, clock: Clock): RequestHandler {
+  return function measureRequest(req, res, next) {
+    const startedMs = clock.now();
+    res.once('close', () => {
+      const route: unknown = req.route?.path;
+      const code = res.writableFinished ? res.statusCode : 499;
+      metrics.onRequest(
+        typeof route === 'string' ? route : 'none',
+        code,
+        (clock.now() - startedMs) / 1000,
+      );
+    });
+    next();
+  };
+}
+
+/** So that pooled connections go elsewhere before the socket closes. */
+function endConnections(isDraining: () => boolean): RequestHandler {
+  return function endConnection(_req, res, next) {
+    if (isDraining()) res.setHeader('connection', 'close');
+    next();
+  };
+}

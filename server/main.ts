@@ -1,0 +1,42 @@
+// The server process: one pod of a pool, or one child of the local backend.
+import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
+import { systemClock } from '../common/clock.ts';
+import { parseConfig } from '../common/config.ts';
+import { run } from '../common/lifecycle.ts';
+import { createLogger } from '../common/log.ts';
+import { serverConfig } from './config.ts';
+import type { ServerListening } from './contract.ts';
+import { createLoader } from './model/load.ts';
+import { startServer } from './start.ts';
+
+const usage = `usage: refmodel server
+
+Serves the models of a catalog file: loads them at their first request, keeps the most recently used ones in memory.
+Settings are environment variables, see docs/configuration.md.
+`;
+
+export async function main(env: NodeJS.ProcessEnv, argv: string[]): Promise<void> {
+  const { values } = parseArgs({ args: argv, options: { help: { type: 'boolean', short: 'h' } } });
+  if (values.help) {
+    process.stdout.write(usage);
+    return;
+  }
+  const config = parseConfig(serverConfig, env);
+  const log = createLogger('server', config.REFMODEL_LOG_LEVEL);
+  const load = createLoader({
+    cacheDir: config.REFMODEL_CACHE_DIR,
+    threads: config.REFMODEL_THREADS ?? availableParallelism(),
+    log,
+  });
+  const options = {
+    log,
+    drainDelayMs: config.REFMODEL_DRAIN_DELAY_MS,
+    closeTimeoutMs: config.REFMODEL_CLOSE_TIMEOUT_MS,
+  };
+  await run(options, async (signal) => {
+    const server = await startServer({ config, load, clock: systemClock, log }, signal);
+    process.send?.({ port: server.port } satisfies ServerListening);
+    return server;
+  });
+}

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import express, { type RequestHandler } from 'express';
+import { clientSignal, listen } from '../../../../common/http.ts';
+import { sendJsonText } from '../../../../server/api/send-text.ts';
+
+const megabyte = 'x'.repeat(2 ** 20);
+
+async function serve(handler: RequestHandler) {
+  const app = express();
+  app.get('/', handler);
+  const listening = await listen(app, 0, '127.0.0.1');
+  return {
+    url: `http://127.0.0.1:${listening.port}/`,
+    [Symbol.asyncDispose]: () => listening.close(),
+  };
+}
+
+describe('sendJsonText', () => {
+  it('sends a short text whole, with its length', async () => {
+    await using server = await serve((_req, res) =>
+      sendJsonText(res, ['[1', ',2]'], clientSignal(res)),
+    );
+
+    const res = await fetch(server.url);
+
+    assert.equal(res.headers.get('content-length'), '5');
+    assert.match(res.headers.get('content-type') ?? '', /^application\/json/);
+    assert.deepEqual(await res.json(), [1, 2]);
+  });
+
+  it('sends a long text in pieces, all of it', async () => {
+    const parts = ['["', ...Array<string>(20).fill(megabyte), '"]'];
+    await using server = await serve((_req, res) => sendJsonText(res, parts, clientSignal(res)));
+
+    const [text] = (await (await fetch(server.url)).json()) as [string];
+
+    assert.equal(text.length, 20 * 2 ** 20);
+  });
+
+  it('makes no more text for a client who left', async () => {
+    let made = 0;
+    function* endless(): Generator<string> {
+      for (;;) {
+        made += 1;
+        yield megabyte;
+      }
+    }
+    let ended: Promise<unknown> | undefined;
+    await using server = await serve((_req, res) => {
+      ended = sendJsonText(res, endless(), clientSignal(res)).catch((err: Error) => err.name);
+    });
+    const client = new AbortController();
+
+    const res = await fetch(server.url, { signal: client.signal });
+    await res.body?.getReader().read();
+    client.abort();
+
+    assert.equal(await ended, 'ClientGoneError');
+    const madeThen = made;
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(made, madeThen);
+  });
+});
