@@ -34,5 +34,5 @@ export async function until(condition: () => boolean, turns = 20_000): Promise<v
     if (condition()) return;
     await turn();
   }
-  throw new Error(`never came true: ${condition}`);
+  throw new Error(`never came true: ${String(condition)}`);
 }

@@ -197,13 +197,19 @@ export class KubeServer implements AsyncDisposable {
   #change(method: string, target: Target, body: Json, res: ServerResponse): void {
     const key = keyOf(target.collection, target);
     const found = this.#objects.get(key);
-    const isApply = method === 'PATCH' && 'apiVersion' in body && 'kind' in body;
-    if (!found && !isApply) return refuse(res, 404, 'NotFound');
+    const isApply = 'apiVersion' in body && 'kind' in body; // a merge patch holds neither
+    if (!found && !(isApply && method === 'PATCH')) return refuse(res, 404, 'NotFound');
     if (!isCurrent(found, body)) return refuse(res, 409, 'Conflict');
-    if (method === 'DELETE') {
-      this.#delete(target.collection, key);
-      return answer(res, 200, { kind: 'Status', status: 'Success' });
-    }
+    if (method !== 'DELETE') return this.#write({ method, target, found }, body, res);
+    this.#delete(target.collection, key);
+    answer(res, 200, { kind: 'Status', status: 'Success' });
+  }
+
+  #write(
+    { method, target, found }: { method: string; target: Target; found: Stored | undefined },
+    body: Json,
+    res: ServerResponse,
+  ): void {
     const isScale = target.subresource === 'scale';
     const isMerge = method === 'PATCH' || isScale;
     const base = isMerge ? { ...found } : { metadata: found?.metadata };

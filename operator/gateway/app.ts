@@ -1,0 +1,162 @@
+// The HTTP side of the gateway: each app is one visible list of steps, outermost first.
+import express, { type Express, type RequestHandler, type Response } from 'express';
+import type { ParamsDictionary, Query } from 'express-serve-static-core';
+import { AppError } from '../../common/errors.ts';
+import { addHealth, createApp, finish, type Health } from '../../common/http.ts';
+import type { Logger } from '../../common/log.ts';
+import type { DemandReport } from '../demand.ts';
+import type { Backend, GatewayModel } from './backend.ts';
+import type { RequestSettings } from './config.ts';
+import type { Dispatcher } from './dispatch.ts';
+import type { Forwarder } from './forward.ts';
+import type { GatewayMetrics } from './metrics.ts';
+import { type Address, isPodPath, modelInBody, readAddress, resolveModel } from './route.ts';
+import { answerWhileAsleep, isWork, listModels } from './standing.ts';
+
+export interface AppOptions {
+  backend: Backend;
+  dispatcher: Dispatcher;
+  forwarder: Forwarder;
+  metrics: GatewayMetrics;
+  settings: RequestSettings;
+  isDraining: () => boolean;
+  log: Logger;
+}
+
+interface Locals extends Record<string, unknown> {
+  address: Address;
+  model: GatewayModel;
+}
+type Step = RequestHandler<ParamsDictionary, unknown, Buffer | undefined, Query, Locals>;
+
+/** A request may wait less than the gateway's hold budget. Milliseconds. */
+export const holdTimeoutHeader = 'x-refmodel-hold-timeout-ms';
+
+export function trafficApp(options: AppOptions): Express {
+  const app = createApp();
+  app.use(closeWhenDraining(options));
+  app.get(['/health', '/healthz'], answerHealth);
+  app.use(requireSynced(options));
+  app.use(address(options));
+  app.use(answerHere(options));
+  app.use(readBody(options));
+  app.use(resolve(options));
+  app.use(countRequests(options));
+  app.use(sleepOn(options));
+  app.use(forward(options));
+  finish(app, options.log);
+  return app;
+}
+
+export function adminApp(
+  options: Pick<AppOptions, 'metrics' | 'log'> & { health: Health; report: () => DemandReport },
+): Express {
+  const app = createApp();
+  addHealth(app, options.health, options.metrics.registry);
+  app.get('/demand', (_req, res) => {
+    res.json(options.report());
+  });
+  finish(app, options.log);
+  return app;
+}
+
+/** Clients that keep their connection would keep us from ending. */
+function closeWhenDraining({ isDraining }: AppOptions): RequestHandler {
+  return function closeConnection(_req, res, next) {
+    if (isDraining()) res.setHeader('connection', 'close');
+    next();
+  };
+}
+
+/** Clients probe these before they start; models that sleep are no reason to wait. */
+const answerHealth: RequestHandler = (_req, res) => {
+  res.type('text/plain').send('ok\n');
+};
+
+/** Before every model is known, none may be called unknown. */
+function requireSynced({ backend }: AppOptions): RequestHandler {
+  return function checkSynced(_req, _res, next) {
+    if (!backend.isSynced()) throw new AppError('NOT_READY', 'the models are not known yet');
+    next();
+  };
+}
+
+function address({ backend }: AppOptions): Step {
+  return function readAddressOf(req, res, next) {
+    const request = { host: req.get('host'), url: req.url };
+    res.locals.address = readAddress(request, backend.models());
+    next();
+  };
+}
+
+/** What needs no pod, under the address of a model too, and what no client may reach. */
+function answerHere({ backend }: AppOptions): Step {
+  return function answerWithoutPod(req, res, next) {
+    const { model, path } = res.locals.address;
+    const isRead = req.method === 'GET' || req.method === 'HEAD';
+    if (isRead && /^\/healthz?\/?$/.test(path)) {
+      answerHealth(req, res as Response, next);
+    } else if (isRead && /^\/v1\/models\/?$/.test(path)) {
+      res.json(listModels(model ? [model] : [...backend.models().values()]));
+    } else if (isPodPath(path)) {
+      throw new AppError('ROUTE_NOT_FOUND', `no route ${req.method} ${path}`);
+    } else {
+      next();
+    }
+  };
+}
+
+/** The body is kept in memory, so that it can be sent again; compressed ones could not be bounded. */
+function readBody({ settings }: AppOptions): Step {
+  return express.raw({ type: () => true, limit: settings.maxBodyBytes, inflate: false });
+}
+
+function resolve({ backend }: AppOptions): Step {
+  return function resolveModelOf(req, res, next) {
+    const inBody = () => modelInBody(req.body);
+    res.locals.model = resolveModel(res.locals.address, inBody, backend.models());
+    next();
+  };
+}
+
+function countRequests({ metrics }: AppOptions): Step {
+  return function countOnClose(_req, res, next) {
+    const model = res.locals.model.key;
+    res.once('close', () => {
+      const status = res.writableFinished ? res.statusCode : 499;
+      metrics.requests.inc({ model, status });
+    });
+    next();
+  };
+}
+
+/** What is not worth a cold start has an answer without a pod. */
+function sleepOn({ dispatcher }: AppOptions): Step {
+  return function answerAsleep(req, res, next) {
+    const { address, model } = res.locals;
+    if (isWork(req.method) || !dispatcher.isAsleep(model)) return next();
+    res.json(answerWhileAsleep(req.method, address.path, model));
+  };
+}
+
+function forward({ forwarder, settings }: AppOptions): Step {
+  return async function forwardToPod(req, res) {
+    const { address, model } = res.locals;
+    const { method, headers, body } = req;
+    const path = address.path + address.query;
+    const request = { method, path, headers, body, model: model.key };
+    const budget = holdBudget(req.get(holdTimeoutHeader), settings.holdTimeoutMs);
+    await forwarder.forward(request, res as Response, budget);
+  };
+}
+
+function holdBudget(wanted: string | undefined, most: number): number {
+  if (wanted === undefined) return most;
+  if (!/^\d{1,12}$/.test(wanted)) {
+    throw new AppError(
+      'INVALID_REQUEST',
+      `reading ${holdTimeoutHeader}: not a number, "${wanted}"`,
+    );
+  }
+  return Math.min(Number(wanted), most);
+}

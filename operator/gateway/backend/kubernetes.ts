@@ -1,0 +1,138 @@
+// Pools as Deployments: models, classes and endpoints come from watches, a wake is a write to /scale.
+// The only write of a gateway, and only ever from zero to one.
+import type { Clock } from '../../../common/clock.ts';
+import type { Logger } from '../../../common/log.ts';
+import type { GPUClass } from '../../../crds/gpu-class.ts';
+import type { ReferenceModel } from '../../../crds/reference-model.ts';
+import type { KubeClient } from '../../kube/client.ts';
+import { isConflict } from '../../kube/errors.ts';
+import { Informer } from '../../kube/informer.ts';
+import { type EndpointSlice, resources } from '../../kube/resources.ts';
+import { labelNames, type ModelKey, type PoolKey, splitKey } from '../../pool.ts';
+import type { Backend, BackendChange, Endpoint, GatewayModel } from '../backend.ts';
+import { Listeners } from './listeners.ts';
+import { conditionOf, gatewayModel, poolsOf, readyEndpoints, unreadableModel } from './view.ts';
+
+export interface KubernetesBackendOptions {
+  client: KubeClient;
+  clock: Clock;
+  log: Logger;
+  /** Empty: all. */
+  namespaces: readonly string[];
+}
+
+/** A write that loses this often in a row is left to the next wake. */
+const maxConflicts = 5;
+
+export class KubernetesBackend implements Backend {
+  readonly #client: KubeClient;
+  readonly #models: Informer<ReferenceModel>;
+  readonly #classes: Informer<GPUClass>;
+  readonly #slices: Informer<EndpointSlice>;
+  readonly #listeners = new Listeners();
+  #view: ReadonlyMap<ModelKey, GatewayModel> = new Map();
+  #endpoints: ReadonlyMap<PoolKey, readonly Endpoint[]> = new Map();
+
+  constructor({ namespaces, ...options }: KubernetesBackendOptions) {
+    this.#client = options.client;
+    this.#models = new Informer({ ...options, namespaces, resource: resources.referenceModels });
+    this.#classes = new Informer({ ...options, resource: resources.gpuClasses });
+    this.#slices = new Informer({
+      ...options,
+      namespaces,
+      resource: resources.endpointSlices,
+      labelSelector: labelNames.pool,
+      indexes: { pool: poolsOf },
+    });
+    this.#models.onChange((key) => this.#updateModels([key]));
+    this.#classes.onChange(() => this.#updateModels([...this.#view.keys()]));
+    this.#slices.onChange((_key, now, before) => {
+      const pools = new Set([now, before].flatMap((slice) => (slice ? poolsOf(slice) : [])));
+      for (const pool of pools) this.#updateEndpoints(pool);
+    });
+  }
+
+  /** Watches until the signal fires, then rejects with its reason. */
+  async run(signal: AbortSignal): Promise<never> {
+    const informers = [this.#models, this.#classes, this.#slices];
+    await Promise.all(informers.map((informer) => informer.run(signal)));
+    throw new Error('watches end only with their signal');
+  }
+
+  isSynced(): boolean {
+    return this.#models.isSynced && this.#classes.isSynced && this.#slices.isSynced;
+  }
+
+  models(): ReadonlyMap<ModelKey, GatewayModel> {
+    return this.#view;
+  }
+
+  endpoints(pool: PoolKey): readonly Endpoint[] {
+    return this.#endpoints.get(pool) ?? [];
+  }
+
+  allEndpoints(): readonly Endpoint[] {
+    return [...this.#endpoints.values()].flat();
+  }
+
+  subscribe(listener: (change: BackendChange) => void): () => void {
+    return this.#listeners.add(listener);
+  }
+
+  async wake(pool: PoolKey, signal: AbortSignal): Promise<void> {
+    const ref = splitKey(pool);
+    for (let attempt = 1; ; attempt++) {
+      const scale = await this.#client.getScale(resources.deployments, ref, signal);
+      if ((scale.spec?.replicas ?? 0) > 0) return;
+      const resourceVersion = scale.metadata?.resourceVersion ?? '';
+      try {
+        const wanted = { replicas: 1, resourceVersion };
+        await this.#client.setScale(resources.deployments, ref, wanted, signal);
+        return;
+      } catch (err) {
+        if (!isConflict(err) || attempt === maxConflicts) throw err;
+      }
+    }
+  }
+
+  trouble(pool: PoolKey): string | undefined {
+    const ofPool = this.#models.list().filter((model) => {
+      const { namespace, name } = model.metadata;
+      return this.#view.get(`${namespace}/${name}`)?.pool === pool;
+    });
+    const conditions = ofPool.map((model) => conditionOf(model, 'Degraded'));
+    const degraded = conditions.find((condition) => condition?.status === 'True');
+    return degraded && `${degraded.reason}: ${degraded.message}`;
+  }
+
+  #updateModels(keys: readonly ModelKey[]): void {
+    const view = new Map(this.#view);
+    const changed = keys.filter((key) => {
+      const now = this.#read(key);
+      if (JSON.stringify(now) === JSON.stringify(view.get(key))) return false;
+      if (now) view.set(key, now);
+      else view.delete(key);
+      return true;
+    });
+    if (changed.length === 0) return;
+    this.#view = view;
+    for (const model of changed) this.#listeners.notify({ model });
+  }
+
+  #read(key: ModelKey): GatewayModel | undefined {
+    const model = this.#models.get(key);
+    if (model) return gatewayModel(model, this.#classes.list());
+    return this.#models.unreadable.has(key) ? unreadableModel(key) : undefined;
+  }
+
+  #updateEndpoints(pool: PoolKey): void {
+    const before = this.endpoints(pool);
+    const now = readyEndpoints(pool, this.#slices.by('pool', pool), before);
+    if (now.length === before.length && now.every((endpoint, i) => endpoint === before[i])) return;
+    const endpoints = new Map(this.#endpoints);
+    if (now.length > 0) endpoints.set(pool, now);
+    else endpoints.delete(pool);
+    this.#endpoints = endpoints;
+    this.#listeners.notify({ pool });
+  }
+}

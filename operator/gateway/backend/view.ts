@@ -1,0 +1,95 @@
+// Kubernetes objects → what the gateway knows of them. Pure.
+
+import type { Condition } from '../../../crds/common.ts';
+import type { GPUClass } from '../../../crds/gpu-class.ts';
+import type { ConditionType, ReferenceModel } from '../../../crds/reference-model.ts';
+import type { EndpointSlice } from '../../kube/resources.ts';
+import {
+  classOf,
+  labelNames,
+  modelKey,
+  objectKey,
+  type PoolKey,
+  poolName,
+  serverPort,
+} from '../../pool.ts';
+import type { Acceptance, Endpoint, GatewayModel } from '../backend.ts';
+
+export function gatewayModel(model: ReferenceModel, classes: readonly GPUClass[]): GatewayModel {
+  const found = classOf(model, classes);
+  const gpuClass = 'gpuClass' in found ? found.gpuClass : undefined;
+  const { scaling, limits } = model.spec;
+  return {
+    key: modelKey(model),
+    pool: gpuClass && objectKey(model.metadata.namespace, poolName(model, gpuClass.metadata.name)),
+    acceptance: refusedAccess(model) ?? acceptanceOf(model),
+    concurrency: scaling.concurrency,
+    maxSequenceTokens: limits.maxSequenceTokens,
+    maxModels: gpuClass?.spec.maxModels ?? 1,
+  };
+}
+
+/** Fails closed: what asks for more than anonymous access is not served before there is such a thing. */
+export const refusedAccess = ({ spec }: ReferenceModel): Acceptance | undefined =>
+  spec.access === 'Anonymous'
+    ? undefined
+    : { state: 'Refused', message: `spec.access ${spec.access} is not supported` };
+
+/** The operator's judgement. One of an older spec is none. */
+function acceptanceOf(model: ReferenceModel): Acceptance {
+  const accepted = conditionOf(model, 'Accepted');
+  const { generation } = model.metadata;
+  const isCurrent = (accepted?.observedGeneration ?? generation) === generation;
+  if (!accepted || !isCurrent || accepted.status === 'Unknown') return { state: 'Unknown' };
+  if (accepted.status === 'True') return { state: 'Accepted' };
+  return { state: 'Refused', message: `${accepted.reason}: ${accepted.message}` };
+}
+
+export const conditionOf = (model: ReferenceModel, type: ConditionType): Condition | undefined =>
+  model.status?.conditions?.find((condition) => condition.type === type);
+
+/** A model that exists and that this version cannot read: known, but refused. */
+export const unreadableModel = (key: string): GatewayModel => ({
+  key,
+  pool: undefined,
+  acceptance: { state: 'Refused', message: 'this version of refmodel cannot read the object' },
+  concurrency: 1,
+  maxSequenceTokens: 0,
+  maxModels: 1,
+});
+
+/** The pool that a slice belongs to: one, or none without our label. */
+export function poolsOf(slice: EndpointSlice): PoolKey[] {
+  const pool = slice.metadata?.labels?.[labelNames.pool];
+  const namespace = slice.metadata?.namespace;
+  return pool && namespace ? [objectKey(namespace, pool)] : [];
+}
+
+/**
+ * The ready endpoints of a pool, by id. Terminating ones are not ready. A pod that has several addresses
+ * counts once. Objects of `before` that still hold are kept.
+ */
+export function readyEndpoints(
+  pool: PoolKey,
+  slices: readonly EndpointSlice[],
+  before: readonly Endpoint[],
+): readonly Endpoint[] {
+  const found = new Map<string, Endpoint>();
+  for (const endpoint of slices.flatMap((slice) => endpointsOf(pool, slice))) {
+    if (!found.has(endpoint.id)) found.set(endpoint.id, endpoint);
+  }
+  const keep = (now: Endpoint) => before.find((old) => isSame(old, now)) ?? now;
+  return [...found.values()].map(keep).sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+function endpointsOf(pool: PoolKey, slice: EndpointSlice): Endpoint[] {
+  const port = slice.ports?.[0]?.port ?? serverPort;
+  return (slice.endpoints ?? []).flatMap(({ addresses, conditions, targetRef }) => {
+    const [host] = addresses;
+    const isReady = conditions?.ready !== false && conditions?.terminating !== true;
+    return host && isReady ? [{ id: targetRef?.name ?? host, pool, host, port }] : [];
+  });
+}
+
+const isSame = (a: Endpoint, b: Endpoint): boolean =>
+  a.id === b.id && a.host === b.host && a.port === b.port;

@@ -1,0 +1,115 @@
+// A gateway put together over a backend: what `main.ts` and `local.ts` share.
+import { setMaxListeners } from 'node:events';
+import type { Express } from 'express';
+import { ShutdownError } from '../../common/abort.ts';
+import type { Clock } from '../../common/clock.ts';
+import type { Listening } from '../../common/http.ts';
+import type { Logger } from '../../common/log.ts';
+import type { DemandReport } from '../demand.ts';
+import { Activity } from './activity.ts';
+import { adminApp, trafficApp } from './app.ts';
+import type { Backend } from './backend.ts';
+import type { RequestSettings } from './config.ts';
+import { Dispatcher } from './dispatch.ts';
+import { Forwarder } from './forward.ts';
+import { Hold } from './hold.ts';
+import { addGauges, createMetrics } from './metrics.ts';
+import { Proxy } from './proxy.ts';
+import { Residency } from './residency.ts';
+
+/** Time for the answers to requests that are given up; then their connections are cut. Milliseconds. */
+const lastWordsMs = 1000;
+
+export interface GatewayParts {
+  /** Unique among the gateways. */
+  name: string;
+  backend: Backend;
+  settings: RequestSettings;
+  clock: Clock;
+  log: Logger;
+}
+
+export interface Gateway {
+  traffic: Express;
+  admin: Express;
+  report(): DemandReport;
+  /** Unready from now on; requests are still served. */
+  drain(): void;
+  /**
+   * Stops listening, gives held and running requests `timeoutMs`, answers the rest SHUTTING_DOWN,
+   * and releases everything but the backend.
+   */
+  close(listening: readonly Listening[], timeoutMs: number): Promise<void>;
+}
+
+export function createGateway({ name, backend, settings, clock, log }: GatewayParts): Gateway {
+  const metrics = createMetrics();
+  const activity = new Activity(clock);
+  const hold = new Hold({ maxRequests: settings.holdMaxRequests, maxBytes: settings.holdMaxBytes });
+  const residency = new Residency({ backend, clock, log });
+  const onWake = (pool: string) => metrics.wakes.inc({ pool });
+  const dispatcher = new Dispatcher({ backend, hold, activity, residency, onWake, clock, log });
+  const proxy = new Proxy({ connectTimeoutMs: settings.connectTimeoutMs });
+  const shutdown = new AbortController();
+  setMaxListeners(0, shutdown.signal); // one for each request that runs
+  const { workTimeoutMs } = settings;
+  const forwarder = new Forwarder({
+    dispatcher,
+    proxy,
+    activity,
+    metrics,
+    clock,
+    log,
+    workTimeoutMs,
+    shutdown: shutdown.signal,
+  });
+  addGauges(metrics, {
+    held: () => hold.keys().map((model) => ({ model, held: hold.held(model) })),
+    heldBytes: () => hold.bytes,
+    inFlight: () => activity.inFlight(),
+  });
+
+  let isDraining = false;
+  const report = (): DemandReport => ({
+    gateway: name,
+    models: activity.report((model) => hold.held(model)),
+    pods: residency.pods(),
+  });
+  return {
+    traffic: trafficApp({
+      backend,
+      dispatcher,
+      forwarder,
+      metrics,
+      settings,
+      log,
+      isDraining: () => isDraining,
+    }),
+    admin: adminApp({
+      metrics,
+      log,
+      report,
+      health: { isReady: () => !isDraining && backend.isSynced() },
+    }),
+    report,
+    drain() {
+      isDraining = true;
+    },
+    async close(listening, timeoutMs) {
+      isDraining = true;
+      const closed = Promise.all(listening.map((listener) => listener.close()));
+      const done = new AbortController();
+      const giveUp = async () => {
+        await clock.delay(timeoutMs, done.signal);
+        shutdown.abort(new ShutdownError('the gateway is ending'));
+        await clock.delay(lastWordsMs, done.signal);
+        for (const { server } of listening) server.closeAllConnections();
+      };
+      giveUp().catch(() => {}); // all was closed before
+      await closed;
+      done.abort(new Error('closed'));
+      await Promise.all([dispatcher.close(), residency.close()]);
+      proxy.close();
+    },
+  };
+}

@@ -1,0 +1,100 @@
+// Manifests and folders → the pools that this machine serves. Pure.
+import { AppError } from '../../common/errors.ts';
+import { durationMs, quantityValue } from '../../crds/common.ts';
+import { defaultClassAnnotation, type GPUClass, gpuClass } from '../../crds/gpu-class.ts';
+import { apiVersion, type ReferenceModel } from '../../crds/reference-model.ts';
+import type { Catalog } from '../../server/contract.ts';
+import { buildCatalog } from '../catalog.ts';
+import { classOf, modelKey, objectKey, type PoolKey, poolName } from '../pool.ts';
+import type { LocalModel } from './backend/local.ts';
+import { refusedAccess } from './backend/view.ts';
+
+export interface LocalPlan {
+  models: LocalModel[];
+  pools: Map<PoolKey, LocalPoolPlan>;
+}
+
+export interface LocalPoolPlan {
+  catalog: Catalog;
+  /** Bytes that the cache may fill, and models that it may hold. */
+  memoryBytes: number;
+  maxModels: number;
+}
+
+/** Claim name → folder. */
+export type Volumes = ReadonlyMap<string, string>;
+
+/** The class of models when no manifest brings one. */
+export const builtInClass: GPUClass = gpuClass.parse({
+  apiVersion,
+  kind: 'GPUClass',
+  metadata: { name: 'cpu', annotations: { [defaultClassAnnotation]: 'true' } },
+  spec: { executionProvider: 'CPU', memory: '4Gi', maxModels: 2 },
+});
+
+/**
+ * Throws MANIFEST_INVALID for a class that does not exist, UNSUPPORTED_SOURCE for weights that are not on a volume,
+ * and CONFIGURATION_INVALID for a claim without a folder.
+ */
+export function planLocal(
+  models: readonly ReferenceModel[],
+  given: readonly GPUClass[],
+  volumes: Volumes,
+): LocalPlan {
+  const classes = given.length > 0 ? given : [builtInClass];
+  const members = new Map<PoolKey, { gpuClass: GPUClass; models: ReferenceModel[] }>();
+  const planned = models.map((model) => {
+    assertLocalSource(model, volumes);
+    const chosen = classFor(model, classes);
+    const pool = objectKey(model.metadata.namespace, poolName(model, chosen.metadata.name));
+    const member = members.get(pool) ?? { gpuClass: chosen, models: [] };
+    member.models.push(model);
+    members.set(pool, member);
+    return localModel(model, pool, chosen);
+  });
+  const folderOf = (claim: string) => volumes.get(claim) ?? '';
+  const pools = [...members].map(([key, { gpuClass, models }]): [PoolKey, LocalPoolPlan] => [
+    key,
+    {
+      catalog: buildCatalog(models, folderOf),
+      memoryBytes: quantityValue(gpuClass.spec.memory),
+      maxModels: gpuClass.spec.maxModels,
+    },
+  ]);
+  return { models: planned, pools: new Map(pools) };
+}
+
+function localModel(model: ReferenceModel, pool: PoolKey, { spec }: GPUClass): LocalModel {
+  const { scaling, limits } = model.spec;
+  const { minReplicas, maxReplicas, concurrency, idleTimeout } = scaling;
+  return {
+    key: modelKey(model),
+    pool,
+    acceptance: refusedAccess(model) ?? { state: 'Accepted' },
+    concurrency,
+    maxSequenceTokens: limits.maxSequenceTokens,
+    maxModels: spec.maxModels,
+    scaling: { minReplicas, maxReplicas, concurrency, idleTimeoutMs: durationMs(idleTimeout) },
+  };
+}
+
+function classFor(model: ReferenceModel, classes: readonly GPUClass[]): GPUClass {
+  const found = classOf(model, classes);
+  if ('gpuClass' in found) return found.gpuClass;
+  throw new AppError('MANIFEST_INVALID', `ReferenceModel ${modelKey(model)}: ${found.message}`);
+}
+
+function assertLocalSource(model: ReferenceModel, volumes: Volumes): void {
+  const claim = model.spec.model.persistentVolumeClaim;
+  const who = `ReferenceModel ${modelKey(model)}`;
+  if (!claim) {
+    const message = `${who}: spec.model.huggingFace is not supported yet, use persistentVolumeClaim`;
+    throw new AppError('UNSUPPORTED_SOURCE', message);
+  }
+  const { claimName } = claim;
+  if (volumes.has(claimName)) return;
+  throw new AppError(
+    'CONFIGURATION_INVALID',
+    `${who} reads the claim "${claimName}": say which folder that is with --volume ${claimName}=DIR`,
+  );
+}

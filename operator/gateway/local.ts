@@ -1,0 +1,228 @@
+// `refmodel local`: the gateway over child processes, for one machine without a cluster.
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { homedir, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+import { ShutdownError } from '../../common/abort.ts';
+import { type Clock, systemClock } from '../../common/clock.ts';
+import { parseConfig } from '../../common/config.ts';
+import { AppError } from '../../common/errors.ts';
+import { type Listening, listen } from '../../common/http.ts';
+import { type Running, run } from '../../common/lifecycle.ts';
+import { createLogger, logLevels } from '../../common/log.ts';
+import { gatewayPort, type PoolKey } from '../pool.ts';
+import { LocalBackend } from './backend/local.ts';
+import { startServerProcess } from './backend/process.ts';
+import { requestSettings, requestSettingsOf } from './config.ts';
+import { createGateway, type Gateway } from './gateway.ts';
+import { type LocalPlan, planLocal } from './local-plan.ts';
+import { readManifests } from './manifests.ts';
+
+const usage = `usage: refmodel local MANIFEST... [options]
+
+Serves the ReferenceModels of the manifests on this machine. A server process starts at the first
+request of its models and stops when none was asked for their idleTimeout.
+
+  MANIFEST              YAML file or folder with ReferenceModel and GPUClass objects
+  --volume NAME=DIR     folder that stands for the PersistentVolumeClaim NAME; may be repeated
+  --port PORT           port on 127.0.0.1 (default ${gatewayPort}; 0 takes a free one)
+  --cache DIR           folder of converted models (default: refmodel in your cache folder)
+  -h, --help            this text
+
+Logs go to stderr as JSON; REFMODEL_LOG_LEVEL=info says more.
+`;
+
+export const localConfig = z.object({
+  REFMODEL_LOG_LEVEL: z
+    .enum(logLevels)
+    .default('warn')
+    .describe('Least severe level that is logged.'),
+  ...requestSettings,
+});
+
+const host = '127.0.0.1';
+/** How often demand is looked at. Milliseconds. */
+const scaleMs = 250;
+/** What requests get at the end, then what a server process gets before it is killed. Milliseconds. */
+const drainTimeoutMs = 10_000;
+const graceMs = 10_000;
+
+export async function main(env: NodeJS.ProcessEnv, argv: string[]): Promise<void> {
+  const flags = readFlags(argv);
+  if (flags.isHelp) {
+    process.stdout.write(usage);
+    return;
+  }
+  const config = parseConfig(localConfig, env);
+  const log = createLogger('local', config.REFMODEL_LOG_LEVEL, 2);
+  const { models, classes, notes } = await readManifests(flags.manifests);
+  if (models.length === 0) {
+    throw new AppError(
+      'MANIFEST_INVALID',
+      'reading the manifests: there is no ReferenceModel in them',
+    );
+  }
+  const plan = planLocal(models, classes, await readVolumes(flags.volumes));
+  for (const note of notes) process.stderr.write(`note: ${note}\n`);
+
+  const cache = flags.cache ?? join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'refmodel');
+  const clock = systemClock;
+  const logLevel = config.REFMODEL_LOG_LEVEL;
+  const folder = await writeCatalogs(plan);
+  const start = (pool: PoolKey) =>
+    startServerProcess({
+      settings: serverSettings(plan, pool, { folder, cache, logLevel }),
+      clock,
+      graceMs,
+    });
+  const backend = new LocalBackend({ models: plan.models, start, clock, log });
+  const settings = requestSettingsOf(config);
+  const gateway = createGateway({ name: 'local', backend, settings, clock, log });
+  const traffic = await listenOn(gateway, flags.port).catch(async (err: unknown) => {
+    await rm(folder, { recursive: true });
+    throw err;
+  });
+  process.stdout.write(greeting(plan, traffic.port));
+  await run({ log, drainDelayMs: 0, closeTimeoutMs: drainTimeoutMs + 2 * graceMs }, async () =>
+    running({ backend, gateway, traffic, folder, clock }),
+  );
+}
+
+interface Flags {
+  isHelp: boolean;
+  manifests: string[];
+  volumes: string[];
+  port: number;
+  cache: string | undefined;
+}
+
+function readFlags(argv: string[]): Flags {
+  try {
+    const { values, positionals } = parseArgs({
+      args: argv,
+      allowPositionals: true,
+      options: {
+        help: { type: 'boolean', short: 'h', default: false },
+        volume: { type: 'string', multiple: true, default: [] },
+        port: { type: 'string', default: String(gatewayPort) },
+        cache: { type: 'string' },
+      },
+    });
+    if (!values.help && positionals.length === 0) throw new Error('no manifest is given');
+    if (!/^\d{1,5}$/.test(values.port)) throw new Error(`--port ${values.port} is not a port`);
+    return {
+      isHelp: values.help,
+      manifests: positionals,
+      volumes: values.volume,
+      port: Number(values.port),
+      cache: values.cache && resolve(values.cache),
+    };
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new AppError('CONFIGURATION_INVALID', `${message}; see refmodel local --help`, { cause });
+  }
+}
+
+async function readVolumes(texts: readonly string[]): Promise<Map<string, string>> {
+  const volumes = new Map<string, string>();
+  for (const text of texts) {
+    const [, name, folder] = /^([^=]+)=(.+)$/.exec(text) ?? [];
+    if (!name || !folder) throw wrongVolume(text, 'it is not NAME=DIR');
+    const isFolder = await stat(folder).then(
+      (found) => found.isDirectory(),
+      () => false,
+    );
+    if (!isFolder) throw wrongVolume(text, 'there is no such folder');
+    volumes.set(name, resolve(folder));
+  }
+  return volumes;
+}
+
+const wrongVolume = (text: string, what: string) =>
+  new AppError('CONFIGURATION_INVALID', `reading --volume ${text}: ${what}`);
+
+const fileOf = (pool: PoolKey) => `${pool.replace('/', '.')}.json`;
+
+/** One catalog file per pool, in a folder that only this user reads. */
+async function writeCatalogs(plan: LocalPlan): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'refmodel-'));
+  for (const [pool, { catalog }] of plan.pools) {
+    await writeFile(join(folder, fileOf(pool)), JSON.stringify(catalog));
+  }
+  return folder;
+}
+
+function serverSettings(
+  plan: LocalPlan,
+  pool: PoolKey,
+  options: { folder: string; cache: string; logLevel: string },
+): Record<string, string> {
+  const planned = plan.pools.get(pool);
+  return {
+    REFMODEL_PORT: '0',
+    REFMODEL_HOST: host,
+    REFMODEL_LOG_LEVEL: options.logLevel,
+    REFMODEL_CATALOG: join(options.folder, fileOf(pool)),
+    REFMODEL_CACHE_DIR: options.cache,
+    REFMODEL_MEMORY_BYTES: String(Math.floor(planned?.memoryBytes ?? 0)),
+    REFMODEL_MAX_MODELS: String(planned?.maxModels ?? 1),
+    REFMODEL_DRAIN_DELAY_MS: '0',
+  };
+}
+
+async function listenOn(gateway: Gateway, port: number): Promise<Listening> {
+  try {
+    return await listen(gateway.traffic, port, host);
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    const advice = 'take another port with --port';
+    throw new AppError('CONFIGURATION_INVALID', `${message}; ${advice}`, { cause });
+  }
+}
+
+/** Ids below 256 are in every vocabulary that we know of. */
+const sampleTokens = [1, 72, 101, 108, 108, 111];
+
+function greeting({ models }: LocalPlan, port: number): string {
+  const url = `http://${host}:${port}`;
+  const lines = models.map(({ key }) => {
+    const body = JSON.stringify({ model: key, input_ids: [sampleTokens] });
+    return `${key}\n  curl ${url}/v1/logprobs -H 'content-type: application/json' -d '${body}'\n`;
+  });
+  return `Listening on ${url}\nThe first request of a model starts its server.\n\n${lines.join('\n')}\n`;
+}
+
+interface Parts {
+  backend: LocalBackend;
+  gateway: Gateway;
+  traffic: Listening;
+  folder: string;
+  clock: Clock;
+}
+
+function running({ backend, gateway, traffic, folder, clock }: Parts): Running {
+  const background = new AbortController();
+  const scaling = scaleForEver({ backend, gateway, clock }, background.signal);
+  return {
+    failed: scaling,
+    drain: () => gateway.drain(),
+    async close() {
+      await gateway.close([traffic], drainTimeoutMs);
+      background.abort(new ShutdownError('the process is ending'));
+      await backend.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Until the signal fires; rejects with its reason. */
+async function scaleForEver(
+  { backend, gateway, clock }: Pick<Parts, 'backend' | 'gateway' | 'clock'>,
+  signal: AbortSignal,
+): Promise<never> {
+  for (;;) {
+    backend.scale(gateway.report());
+    await clock.delay(scaleMs, signal);
+  }
+}

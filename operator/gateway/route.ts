@@ -1,0 +1,154 @@
+// Request → model. Pure: it knows names and addresses, nothing of pods.
+import { AppError } from '../../common/errors.ts';
+import { type ModelKey, objectKey, splitKey } from '../pool.ts';
+import type { GatewayModel } from './backend.ts';
+
+export type Models = ReadonlyMap<ModelKey, GatewayModel>;
+
+/** What host and path say. */
+export interface Address {
+  /** Undefined when only the body can tell. */
+  model: GatewayModel | undefined;
+  /** Path as the pod knows it, without the prefix that named the model. */
+  path: string;
+  /** "?…" or empty. */
+  query: string;
+  /** The host is that of some Service, but no model's: then the only model there is was not meant. */
+  isStranger: boolean;
+}
+
+/** Paths of a pod that are for gateways and probes, never for clients. */
+const podPaths = new Set(['state', 'metrics', 'readyz', 'healthz']);
+
+/**
+ * Finds the model by host, else by path. Throws ROUTE_NOT_FOUND for a path that no client may reach,
+ * and MODEL_NOT_FOUND for `/cache/<model>` of a model that does not exist.
+ */
+export function readAddress(
+  request: { host: string | undefined; url: string },
+  models: Models,
+): Address {
+  const { path, query } = splitUrl(request.url);
+  const host = (request.host ?? '').toLowerCase().replace(/:\d+$/, '');
+  const named = byHost(host, models);
+  const address = named ? { model: named, path } : byPath(path, models);
+  const isStranger = !named && serviceHost.test(host);
+  return cacheAddress({ ...address, query, isStranger }, models);
+}
+
+/**
+ * The model of a request: by its address, else by the body's `model`, else the only one there is.
+ * `/cache` is about a pool: there any model of the only pool will do.
+ */
+export function resolveModel(
+  address: Address,
+  nameInBody: () => string | undefined,
+  models: Models,
+): GatewayModel {
+  if (address.model) return address.model;
+  const name = nameInBody();
+  if (name !== undefined) return byName(name, models);
+  if (models.size === 0 || address.isStranger) {
+    throw new AppError('MODEL_NOT_FOUND', 'finding the model: no ReferenceModel has this address');
+  }
+  const [first] = models.values();
+  if (first && (models.size === 1 || isOnlyCache(address, first, models))) return first;
+  throw new AppError(
+    'AMBIGUOUS_MODEL',
+    `finding the model: the request names none, and there are ${models.size}`,
+  );
+}
+
+function isOnlyCache(address: Address, { pool }: GatewayModel, models: Models): boolean {
+  const isCache = /^\/cache\/?$/.test(address.path);
+  return isCache && [...models.values()].every((model) => model.pool === pool);
+}
+
+/**
+ * Most clients write the model first. Then the megabytes of ids that may follow are left to the pod:
+ * parsing them here would hold up every other request.
+ */
+const modelFirst = /^\s*\{\s*"model"\s*:\s*"([\w./-]+)"\s*[,}]/;
+
+/** The top-level `model` of a JSON body, when it has one that is a text. Throws MALFORMED_JSON. */
+export function modelInBody(body: Buffer | undefined): string | undefined {
+  if (!body || body.length === 0) return undefined;
+  const [, first] = modelFirst.exec(body.toString('latin1', 0, 400)) ?? [];
+  if (first !== undefined) return first;
+  let value: unknown;
+  try {
+    value = JSON.parse(body.toString('utf8'));
+  } catch (cause) {
+    throw new AppError('MALFORMED_JSON', 'finding the model: the body is not JSON', { cause });
+  }
+  if (typeof value !== 'object' || value === null || !('model' in value)) return undefined;
+  return typeof value.model === 'string' ? value.model : undefined;
+}
+
+/** True for a path that pods keep to themselves. */
+export function isPodPath(path: string): boolean {
+  const [, first = '', rest] = path.toLowerCase().split('/', 3);
+  return podPaths.has(first) && !rest;
+}
+
+/** Requests may also carry a whole URL (RFC 9112, 3.2.2); a pod would read its path, so it counts here. */
+function splitUrl(url: string): { path: string; query: string } {
+  if (!url.startsWith('/')) {
+    if (!URL.canParse(url)) throw new AppError('ROUTE_NOT_FOUND', 'reading the address: no path');
+    const { pathname, search } = new URL(url);
+    return { path: pathname, query: search };
+  }
+  const [whole = ''] = url.split('#'); // a fragment has no place here, but parsers let it pass
+  const mark = whole.indexOf('?');
+  return mark < 0
+    ? { path: whole, query: '' }
+    : { path: whole.slice(0, mark), query: whole.slice(mark) };
+}
+
+/** The address of a Service: `<name>.<namespace>.svc`, with or without the cluster's domain. */
+const serviceHost = /^([^.]+)\.([^.]+)\.svc(\..+)?$/;
+const shortHost = /^([^.]+)\.([^.]+)$/;
+
+function byHost(host: string, models: Models): GatewayModel | undefined {
+  const [, name, namespace] = serviceHost.exec(host) ?? shortHost.exec(host) ?? [];
+  return name && namespace ? models.get(objectKey(namespace, name)) : undefined;
+}
+
+/** `/<namespace>/<name>/<rest>`, if there is such a model and a rest. */
+function byPath(path: string, models: Models): Pick<Address, 'model' | 'path'> {
+  const [, namespace, name, rest] = /^\/([^/]+)\/([^/]+)(\/.+)$/.exec(path) ?? [];
+  const model = namespace && name ? models.get(objectKey(namespace, name)) : undefined;
+  return model && rest ? { model, path: rest } : { model: undefined, path };
+}
+
+/** `/cache/<namespace>/<name>` and `/cache/<name>` name their model, whatever the rest of the address says. */
+function cacheAddress(address: Address, models: Models): Address {
+  const [, text] = /^\/cache\/(.+?)\/?$/.exec(address.path) ?? [];
+  if (text === undefined) return address;
+  const name = decodeURIComponentOr(text);
+  const namespace = address.model && splitKey(address.model.key).namespace;
+  const sibling = namespace === undefined ? undefined : models.get(objectKey(namespace, name));
+  const model = sibling ?? byName(name, models);
+  return { ...address, model, path: `/cache/${model.key}` };
+}
+
+function decodeURIComponentOr(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // no model has such a name
+  }
+}
+
+function byName(name: string, models: Models): GatewayModel {
+  const exact = models.get(name);
+  if (exact) return exact;
+  const matches = [...models.values()].filter(({ key }) => splitKey(key).name === name);
+  const [first, second] = matches;
+  if (first && second) {
+    const keys = matches.map(({ key }) => key).join(', ');
+    throw new AppError('AMBIGUOUS_MODEL', `finding the model: "${name}" may be ${keys}`);
+  }
+  if (first) return first;
+  throw new AppError('MODEL_NOT_FOUND', `finding the model: there is no "${name}"`);
+}

@@ -1,0 +1,40 @@
+// Answers that need no pod: the list of models, and the cache of a pool that sleeps. Pure.
+import { AppError } from '../../common/errors.ts';
+import type { GatewayModel } from './backend.ts';
+
+/**
+ * Scoring and loading are worth a cold start, and keep a model awake. Looking is not: else whoever watches
+ * the cache would pay for it.
+ */
+export const isWork = (method: string): boolean => method === 'POST' || method === 'PUT';
+
+/** `GET /v1/models` (OpenAI API), with the `max_model_len` that vLLM clients read. */
+export function listModels(models: readonly GatewayModel[]): object {
+  const shown = models.filter(({ acceptance }) => acceptance.state !== 'Refused');
+  return {
+    object: 'list',
+    data: shown.map(({ key, maxSequenceTokens }) => ({
+      id: key,
+      object: 'model',
+      created: 0,
+      owned_by: 'refmodel',
+      max_model_len: maxSequenceTokens,
+    })),
+  };
+}
+
+/**
+ * What a pod that has just started would say, without starting one: its cache is empty.
+ * Throws NOT_CACHED for one model of it, ROUTE_NOT_FOUND for everything else.
+ */
+export function answerWhileAsleep(method: string, path: string, model: GatewayModel): object {
+  const isCache = /^\/cache\/?$/.test(path);
+  if (isCache && (method === 'GET' || method === 'HEAD')) {
+    return { num_models: 0, max_models: model.maxModels, models: [] };
+  }
+  if (isCache && method === 'DELETE') return { removed: [] };
+  if (path.startsWith('/cache/')) {
+    throw new AppError('NOT_CACHED', `${model.key} is not in the cache: no pod of its pool runs`);
+  }
+  throw new AppError('ROUTE_NOT_FOUND', `no route ${method} ${path} while no pod runs`);
+}

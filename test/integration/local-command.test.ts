@@ -1,0 +1,272 @@
+// `refmodel local` as a person runs it: the real command, the real server, the trained model of the examples.
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { promisify } from 'node:util';
+import { eventually } from '../support/gateway-kit.ts';
+import { type TemporaryFolder, temporaryFolder } from '../support/temporary-folder.ts';
+
+const run = promisify(execFile);
+const root = resolve(import.meta.dirname, '../..');
+const models = join(root, 'examples/models');
+
+interface GoldenRow {
+  input_ids: number[];
+  log_probs: number[];
+}
+const golden = JSON.parse(readFileSync(join(models, 'tiny-python-llama/golden.json'), 'utf8')) as {
+  rows: GoldenRow[];
+};
+
+const manifest = (name: string, idleTimeout: string) => `
+apiVersion: refmodel.dev/v1alpha1
+kind: ReferenceModel
+metadata: {name: ${name}}
+spec:
+  model: {persistentVolumeClaim: {claimName: models, path: tiny-python-llama}}
+  quantization: None
+  scaling: {idleTimeout: ${idleTimeout}}
+`;
+
+/** One `refmodel local`, its folders, and the processes below it. */
+class Local {
+  readonly child: ChildProcess;
+  readonly #folder: TemporaryFolder;
+  #printed = '';
+
+  private constructor(child: ChildProcess, folder: TemporaryFolder) {
+    this.child = child;
+    this.#folder = folder;
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.#printed += text;
+    });
+  }
+
+  static async start(text: string): Promise<Local> {
+    const folder = temporaryFolder();
+    const file = join(folder.path, 'models.yaml');
+    await writeFile(file, text);
+    await mkdir(join(folder.path, 'tmp'));
+    const flags = [
+      '--volume',
+      `models=${models}`,
+      '--port',
+      '0',
+      '--cache',
+      join(folder.path, 'cache'),
+    ];
+    const argv = ['--import', 'tsx', join(root, 'refmodel.ts'), 'local', file, ...flags];
+    const child = spawn(process.execPath, argv, {
+      cwd: root,
+      env: { ...process.env, TMPDIR: join(folder.path, 'tmp') },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const local = new Local(child, folder);
+    await eventually(() => local.#printed.endsWith('\n\n') || local.#printed.includes("}'\n"));
+    return local;
+  }
+
+  get url(): string {
+    return /http:\/\/[\d.:]+/.exec(this.#printed)?.[0] ?? '';
+  }
+
+  /** The lines that a person would paste. */
+  get commands(): string[] {
+    return this.#printed.match(/curl .*/g) ?? [];
+  }
+
+  async score(input: number[][], model = 'default/tiny'): Promise<(number | null)[][]> {
+    const response = await fetch(`${this.url}/v1/logprobs`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ model, input_ids: input }),
+    });
+    assert.equal(response.status, 200, await response.clone().text());
+    return ((await response.json()) as { logprobs: (number | null)[][] }).logprobs;
+  }
+
+  /** Process ids of the servers that run now. */
+  servers(): number[] {
+    return descendants(this.child.pid ?? 0).filter((pid) => commandOf(pid).endsWith('server'));
+  }
+
+  all(): number[] {
+    return descendants(this.child.pid ?? 0);
+  }
+
+  /** Folders that the command made for itself. */
+  leftovers(): string[] {
+    return readdirSync(join(this.#folder.path, 'tmp')).filter((name) =>
+      name.startsWith('refmodel-'),
+    );
+  }
+
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+    const exited = once(this.child, 'exit') as Promise<[number | null]>;
+    this.child.kill(signal);
+    return (await exited)[0];
+  }
+
+  remove(): void {
+    if (this.child.exitCode === null) this.child.kill('SIGKILL');
+    this.#folder[Symbol.dispose]();
+  }
+}
+
+const isAlive = (pid: number): boolean => {
+  try {
+    return !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
+};
+
+const commandOf = (pid: number): string => {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
+  } catch {
+    return '';
+  }
+};
+
+function descendants(pid: number): number[] {
+  try {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
+    return children
+      .split(' ')
+      .filter(Boolean)
+      .map(Number)
+      .flatMap((child) => [child, ...descendants(child)]);
+  } catch {
+    return [];
+  }
+}
+
+const isLinux = process.platform === 'linux';
+const hasCurl = spawnSync('curl', ['--version']).status === 0;
+
+describe('refmodel local', { skip: !isLinux && 'reads /proc' }, () => {
+  let local: Local;
+  const rows = golden.rows.slice(0, 2);
+
+  before(async () => {
+    local = await Local.start(`${manifest('tiny', '1s')}---${manifest('twin', '1s')}`);
+  });
+  after(() => local.remove());
+
+  it('runs no server before the first request, and lists its models', async () => {
+    const list = (await (await fetch(`${local.url}/v1/models`)).json()) as {
+      data: { id: string }[];
+    };
+    const cache = await (await fetch(`${local.url}/cache`)).json();
+
+    assert.deepEqual(
+      list.data.map(({ id }) => id),
+      ['default/tiny', 'default/twin'],
+    );
+    assert.deepEqual(cache, { num_models: 0, max_models: 2, models: [] });
+    assert.deepEqual(local.servers(), []);
+  });
+
+  it('starts exactly one server for twenty requests at once, and answers all of them right', async () => {
+    const answers = Promise.all(
+      Array.from({ length: 20 }, () => local.score(rows.map(({ input_ids }) => input_ids))),
+    );
+    const seen = new Set<number>();
+    const watching = setInterval(() => local.servers().forEach((pid) => seen.add(pid)), 20);
+
+    const all = await answers;
+    clearInterval(watching);
+
+    assert.equal(seen.size, 1);
+    for (const logprobs of all) logprobs.forEach((row, i) => assertGolden(row, rows[i]));
+  });
+
+  it('keeps both models of the pool in that one server', async () => {
+    const [before] = local.servers();
+
+    await local.score([[1, 2, 3]], 'twin');
+
+    assert.deepEqual(local.servers(), [before]);
+  });
+
+  it('ends the idle server, and the next request is held and answered', async () => {
+    const [first] = local.servers();
+    await eventually(() => local.servers().length === 0, 'the server ends');
+    const gone = !isAlive(first ?? 0);
+
+    const [row] = await local.score([rows[0]?.input_ids ?? []]);
+
+    assert.equal(gone, true);
+    assertGolden(row, rows[0]);
+  });
+
+  it('prints a line per model that works when pasted', {
+    skip: !hasCurl && 'no curl',
+  }, async () => {
+    assert.equal(local.commands.length, 2);
+    for (const command of local.commands) {
+      const { stdout } = await run('sh', ['-c', `${command} --silent --fail`]);
+      assert.equal((JSON.parse(stdout) as { logprobs: unknown[][] }).logprobs[0]?.length, 6);
+    }
+  });
+
+  it('answers a request whose server is killed while it waits for it', async () => {
+    const answer = local.score([rows[0]?.input_ids ?? []]);
+    await eventually(() => local.servers().length === 1);
+    process.kill(local.servers()[0] ?? 0, 'SIGKILL');
+
+    assertGolden((await answer)[0], rows[0]);
+  });
+
+  it('leaves no process and no folder behind when it is told to end', async () => {
+    await local.score([[1, 2, 3]]);
+    const pids = local.all();
+    const before = local.leftovers().length;
+
+    const code = await local.stop();
+
+    assert.equal(code, 0);
+    assert.ok(pids.length >= 2 && before === 1);
+    await eventually(() => !pids.some(isAlive), 'every process ends');
+    assert.deepEqual(local.leftovers(), []);
+  });
+});
+
+describe('refmodel local, ended in the middle', { skip: !isLinux && 'reads /proc' }, () => {
+  it('finishes the request that it holds', async () => {
+    const local = await Local.start(manifest('tiny', '1m'));
+    const answer = local.score([[1, 2, 3]]);
+    await eventually(() => local.servers().length === 1);
+
+    const code = await local.stop('SIGINT');
+
+    assert.equal((await answer)[0]?.length, 3);
+    assert.equal(code, 0);
+    local.remove();
+  });
+
+  it('takes its servers along even when it is killed', async () => {
+    const local = await Local.start(manifest('tiny', '1m'));
+    await local.score([[1, 2, 3]]);
+    const pids = local.all();
+
+    await local.stop('SIGKILL');
+
+    await eventually(() => !pids.some(isAlive), 'every process ends');
+    local.remove();
+  });
+});
+
+function assertGolden(row: (number | null)[] | undefined, want: GoldenRow | undefined): void {
+  assert.ok(row && want);
+  assert.equal(row[0], null);
+  want.log_probs.forEach((value, i) => {
+    const got = row[i + 1] ?? Number.NaN;
+    assert.ok(Math.abs(got - value) <= 5e-5, `token ${i + 1}: ${got} instead of ${value}`);
+  });
+}

@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { defaultClassAnnotation } from '../../../../../crds/gpu-class.ts';
+import {
+  gatewayModel,
+  poolsOf,
+  readyEndpoints,
+  unreadableModel,
+} from '../../../../../operator/gateway/backend/view.ts';
+import type { EndpointSlice } from '../../../../../operator/kube/resources.ts';
+import { labelNames } from '../../../../../operator/pool.ts';
+import { gpuClass, referenceModel } from '../../../../support/builders.ts';
+
+const cpu = gpuClass({ metadata: { annotations: { [defaultClassAnnotation]: 'true' } } });
+
+const accepted = (status: string, observedGeneration?: number) =>
+  referenceModel({
+    metadata: { generation: 2 },
+    status: {
+      conditions: [
+        {
+          type: 'Accepted',
+          status,
+          observedGeneration,
+          reason: 'Why',
+          message: 'because',
+          lastTransitionTime: '2026-01-01T00:00:00Z',
+        },
+      ],
+    },
+  });
+
+type SliceEndpoint = NonNullable<EndpointSlice['endpoints']>[number];
+const slice = (
+  endpoints: SliceEndpoint[],
+  overrides: Partial<EndpointSlice> = {},
+): EndpointSlice => ({
+  addressType: 'IPv4',
+  metadata: { name: 's', namespace: 'rl', labels: { [labelNames.pool]: 'rfm-pool-cpu' } },
+  ports: [{ port: 8080 }],
+  endpoints,
+  ...overrides,
+});
+const pod = (
+  name: string,
+  address: string,
+  conditions: SliceEndpoint['conditions'] = { ready: true },
+): SliceEndpoint => ({
+  addresses: [address],
+  conditions,
+  targetRef: { kind: 'Pod', name },
+});
+
+describe('gatewayModel', () => {
+  it('carries what the gateway needs', () => {
+    const model = referenceModel({
+      spec: { scaling: { concurrency: 3 }, limits: { maxSequenceTokens: 9 } },
+    });
+
+    assert.deepEqual(gatewayModel(model, [cpu]), {
+      key: 'rl/tiny',
+      pool: 'rl/rfm-pool-cpu',
+      acceptance: { state: 'Unknown' },
+      concurrency: 3,
+      maxSequenceTokens: 9,
+      maxModels: 2,
+    });
+  });
+
+  it('has no pool without its class', () => {
+    assert.equal(gatewayModel(referenceModel(), []).pool, undefined);
+  });
+
+  const cases = [
+    { name: 'accepted', model: accepted('True', 2), want: 'Accepted' },
+    { name: 'refused', model: accepted('False', 2), want: 'Refused' },
+    { name: 'unknown', model: accepted('Unknown', 2), want: 'Unknown' },
+    { name: 'judged by an older spec', model: accepted('False', 1), want: 'Unknown' },
+    { name: 'judged without a generation', model: accepted('True'), want: 'Accepted' },
+    { name: 'not judged', model: referenceModel(), want: 'Unknown' },
+    {
+      name: 'asking for authentication',
+      model: referenceModel({ spec: { access: 'Authenticated' } }),
+      want: 'Refused',
+    },
+  ];
+  for (const { name, model, want } of cases) {
+    it(`is ${want} when ${name}`, () => {
+      assert.equal(gatewayModel(model, [cpu]).acceptance.state, want);
+    });
+  }
+
+  it('is known but refused when it cannot be read', () => {
+    assert.equal(unreadableModel('rl/new').acceptance.state, 'Refused');
+  });
+});
+
+describe('readyEndpoints', () => {
+  const pool = 'rl/rfm-pool-cpu';
+
+  it('takes ready pods only, by name, and none that is going', () => {
+    const slices = [
+      slice([
+        pod('c', '10.0.0.3'),
+        pod('a', '10.0.0.1'),
+        pod('starting', '10.0.0.4', { ready: false }),
+        pod('going', '10.0.0.5', { ready: true, terminating: true, serving: true }),
+        pod('untold', '10.0.0.6', {}),
+      ]),
+    ];
+
+    const ids = readyEndpoints(pool, slices, []).map(({ id }) => id);
+
+    assert.deepEqual(ids, ['a', 'c', 'untold']);
+  });
+
+  it('counts a pod with two addresses once', () => {
+    const slices = [
+      slice([pod('a', '10.0.0.1')]),
+      slice([pod('a', 'fd00::1')], { addressType: 'IPv6' }),
+    ];
+
+    assert.deepEqual(
+      readyEndpoints(pool, slices, []).map(({ host }) => host),
+      ['10.0.0.1'],
+    );
+  });
+
+  it('keeps the object of a pod that stays, and makes a new one for another address', () => {
+    const before = readyEndpoints(pool, [slice([pod('a', '10.0.0.1'), pod('b', '10.0.0.2')])], []);
+
+    const after = readyEndpoints(
+      pool,
+      [slice([pod('a', '10.0.0.1'), pod('b', '10.0.0.9')])],
+      before,
+    );
+
+    assert.equal(after[0], before[0]);
+    assert.notEqual(after[1], before[1]);
+  });
+
+  it('takes a slice without endpoints or ports for none', () => {
+    const empty = {
+      addressType: 'IPv4',
+      metadata: {},
+      endpoints: null,
+    } as unknown as EndpointSlice;
+
+    assert.deepEqual(readyEndpoints(pool, [empty], []), []);
+    assert.deepEqual(poolsOf(empty), []);
+  });
+});

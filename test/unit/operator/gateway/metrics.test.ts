@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { addGauges, createMetrics } from '../../../../operator/gateway/metrics.ts';
+
+describe('metrics', () => {
+  it('reads gauges from their owners at each scrape, and forgets models that are gone', async () => {
+    const metrics = createMetrics();
+    let held = [{ model: 'rl/a', held: 2 }];
+    addGauges(metrics, { held: () => held, heldBytes: () => 7, inFlight: () => [] });
+    const first = await metrics.registry.getSingleMetricAsString('refmodel_gateway_held_requests');
+
+    held = [];
+    const second = await metrics.registry.getSingleMetricAsString('refmodel_gateway_held_requests');
+
+    assert.match(first, /\{model="rl\/a"\} 2/);
+    assert.doesNotMatch(second, /rl\/a/);
+  });
+
+  it('measures holds up to half an hour', async () => {
+    const metrics = createMetrics();
+    metrics.holdSeconds.observe({ model: 'rl/a' }, 1500);
+
+    const text = await metrics.registry.getSingleMetricAsString('refmodel_gateway_hold_seconds');
+
+    assert.match(text, /le="1200",model="rl\/a"\} 0/);
+    assert.match(text, /le="1800",model="rl\/a"\} 1/);
+  });
+
+  it('belongs to one process: two sets do not meet', () => {
+    assert.notEqual(createMetrics().registry, createMetrics().registry);
+  });
+});
