@@ -16,7 +16,7 @@ import {
 
 const namespace = process.env['REFMODEL_E2E_NAMESPACE'] ?? 'rl';
 const system = 'refmodel-system';
-const idleSeconds = 8;
+const idleSeconds = 15;
 
 interface Golden {
   rows: { input_ids: number[]; log_probs: number[] }[];
@@ -180,7 +180,7 @@ describe('the whole job on a cluster', () => {
       assert.equal(shown['QUANTIZATION'], 'None');
       assert.equal(shown['CLASS'], 'cpu');
       assert.equal(shown['AVAILABLE'], 'True');
-      assert.equal(shown['LOADED'], 'Loaded');
+      assert.equal(shown['LOADED'], 'Resident');
       assert.equal(shown['REPLICAS'], '1');
       assert.notEqual(shown['LAST REQUEST'], '');
       assert.equal(shown['URL'], url('tiny', ''));
@@ -240,7 +240,7 @@ describe('the whole job on a cluster', () => {
   it('removes the pod after the idle time and says why', async () => {
     await expectNoPods((idleSeconds + 30) * 1000);
     const gone = pods.find(lastAnswer, (c) => c.type === 'DELETED');
-    assert.ok(gone);
+    assert.ok(gone, 'the watch saw the pod go');
     assert.ok(gone.at - lastAnswer >= idleSeconds * 1000 - 1000, 'not before the idle time');
     times.push({ what: `idle (${idleSeconds} s) → pod gone`, ms: gone.at - lastAnswer });
 
@@ -279,7 +279,7 @@ describe('the whole job on a cluster', () => {
     const answer = coldRequest('plain');
     await eventually(async () => {
       const [deployment] = await get('deployments', namespace, 'refmodel.dev/pool');
-      assert.ok(deployment && replicasOf(deployment) > 0);
+      assert.ok(deployment && replicasOf(deployment) > 0, 'the pool is awake');
     });
     await kubectl(
       ['delete', 'pod', '-n', system, '-l', 'app.kubernetes.io/component=operator'].concat([
