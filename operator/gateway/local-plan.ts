@@ -1,8 +1,9 @@
 // Manifests and folders → the pools that this machine serves. Pure.
+import { z } from 'zod';
 import { AppError } from '../../common/errors.ts';
 import { durationMs, quantityValue } from '../../crds/common.ts';
 import { defaultClassAnnotation, type GPUClass, gpuClass } from '../../crds/gpu-class.ts';
-import { apiVersion, type ReferenceModel } from '../../crds/reference-model.ts';
+import { apiVersion, type ReferenceModel, sampleAnnotation } from '../../crds/reference-model.ts';
 import type { Catalog } from '../../server/contract.ts';
 import { buildCatalog } from '../catalog.ts';
 import { classOf, modelKey, objectKey, type PoolKey, poolName } from '../pool.ts';
@@ -76,6 +77,22 @@ function localModel(model: ReferenceModel, pool: PoolKey, { spec }: GPUClass): L
     maxModels: spec.maxModels,
     scaling: { minReplicas, maxReplicas, concurrency, idleTimeoutMs: durationMs(idleTimeout) },
   };
+}
+
+/** Ids below 256 are in every vocabulary that we know of. */
+const anyTokens = [1, 72, 101, 108, 108, 111];
+const tokens = z.array(z.int().min(0)).min(1).max(64);
+
+/** Token ids for a line that a person can paste. Throws MANIFEST_INVALID for an annotation that holds no ids. */
+export function sampleTokens(model: ReferenceModel): number[] {
+  const text = model.metadata.annotations[sampleAnnotation];
+  if (text === undefined) return anyTokens;
+  try {
+    return tokens.parse(JSON.parse(text));
+  } catch (cause) {
+    const message = `ReferenceModel ${modelKey(model)}: annotation ${sampleAnnotation}: not a JSON list of token ids`;
+    throw new AppError('MANIFEST_INVALID', message, { cause });
+  }
 }
 
 function classFor(model: ReferenceModel, classes: readonly GPUClass[]): GPUClass {

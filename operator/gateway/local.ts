@@ -11,12 +11,13 @@ import { AppError } from '../../common/errors.ts';
 import { type Listening, listen } from '../../common/http.ts';
 import { type Running, run } from '../../common/lifecycle.ts';
 import { createLogger, logLevels } from '../../common/log.ts';
-import { gatewayPort, type PoolKey } from '../pool.ts';
+import type { ReferenceModel } from '../../crds/reference-model.ts';
+import { gatewayPort, modelKey, type PoolKey } from '../pool.ts';
 import { LocalBackend } from './backend/local.ts';
 import { startServerProcess } from './backend/process.ts';
 import { requestSettings, requestSettingsOf } from './config.ts';
 import { createGateway, type Gateway } from './gateway.ts';
-import { type LocalPlan, planLocal } from './local-plan.ts';
+import { type LocalPlan, planLocal, sampleTokens } from './local-plan.ts';
 import { readManifests } from './manifests.ts';
 
 const usage = `usage: refmodel local MANIFEST... [options]
@@ -83,7 +84,7 @@ export async function main(env: NodeJS.ProcessEnv, argv: string[]): Promise<void
     await rm(folder, { recursive: true });
     throw err;
   });
-  process.stdout.write(greeting(plan, traffic.port));
+  process.stdout.write(greeting(models, traffic.port));
   await run({ log, drainDelayMs: 0, closeTimeoutMs: drainTimeoutMs + 2 * graceMs }, async () =>
     running({ backend, gateway, traffic, folder, clock }),
   );
@@ -181,13 +182,11 @@ async function listenOn(gateway: Gateway, port: number): Promise<Listening> {
   }
 }
 
-/** Ids below 256 are in every vocabulary that we know of. */
-const sampleTokens = [1, 72, 101, 108, 108, 111];
-
-function greeting({ models }: LocalPlan, port: number): string {
+function greeting(models: readonly ReferenceModel[], port: number): string {
   const url = `http://${host}:${port}`;
-  const lines = models.map(({ key }) => {
-    const body = JSON.stringify({ model: key, input_ids: [sampleTokens] });
+  const lines = models.map((model) => {
+    const key = modelKey(model);
+    const body = JSON.stringify({ model: key, input_ids: [sampleTokens(model)] });
     return `${key}\n  curl ${url}/v1/logprobs -H 'content-type: application/json' -d '${body}'\n`;
   });
   return `Listening on ${url}\nThe first request of a model starts its server.\n\n${lines.join('\n')}\n`;

@@ -237,6 +237,27 @@ describe('refmodel local', { skip: !isLinux && 'reads /proc' }, () => {
   });
 });
 
+describe('the example of the README', { skip: !isLinux && 'reads /proc' }, () => {
+  it('prints a curl line that answers with the golden values', {
+    skip: !hasCurl && 'no curl',
+  }, async () => {
+    const local = await Local.start(
+      readFileSync(join(root, 'examples/tiny-python-llama.yaml'), 'utf8'),
+    );
+    const [command = ''] = local.commands;
+
+    const { stdout } = await run('sh', ['-c', `${command} --silent --fail`]);
+
+    const [row = []] = (JSON.parse(stdout) as { logprobs: (number | null)[][] }).logprobs;
+    const [truth] = golden.rows;
+    assert.ok(truth && row.length > 1, 'there are values to compare');
+    const log_probs = truth.log_probs.slice(0, row.length - 1);
+    assertGolden(row, { input_ids: truth.input_ids.slice(0, row.length), log_probs });
+    await local.stop();
+    local.remove();
+  });
+});
+
 describe('refmodel local, ended in the middle', { skip: !isLinux && 'reads /proc' }, () => {
   it('finishes the request that it holds', async () => {
     const local = await Local.start(manifest('tiny', '1m'));

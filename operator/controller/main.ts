@@ -1,0 +1,147 @@
+// Composition root of the operator process: everything is built here and handed down.
+import { parseArgs } from 'node:util';
+import { KubeConfig } from '@kubernetes/client-node';
+import { abortable } from '../../common/abort.ts';
+import { systemClock } from '../../common/clock.ts';
+import { parseConfig } from '../../common/config.ts';
+import { addHealth, createApp, finish, listen } from '../../common/http.ts';
+import { type Running, run } from '../../common/lifecycle.ts';
+import { createLogger, type Logger } from '../../common/log.ts';
+import { KubeClient } from '../kube/client.ts';
+import { lead } from '../kube/leader.ts';
+import { applyClasses, readClasses } from './classes.ts';
+import { type ControllerConfig, controllerConfig } from './config.ts';
+import { Controller } from './controller.ts';
+import { ControllerMetrics } from './metrics.ts';
+import { together } from './together.ts';
+import { World } from './world.ts';
+
+const usage = `usage: refmodel operator
+
+Turns ReferenceModels into pools of server pods, scales the pools, and says in their status how the models are.
+Runs in a cluster, or with KUBECONFIG. Settings are environment variables, see docs/configuration.md.
+`;
+
+export async function main(env: NodeJS.ProcessEnv, argv: string[]): Promise<void> {
+  const { values } = parseArgs({ args: argv, options: { help: { type: 'boolean', short: 'h' } } });
+  if (values.help) {
+    process.stdout.write(usage);
+    return;
+  }
+  const config = parseConfig(controllerConfig, env);
+  const log = createLogger('operator', config.REFMODEL_LOG_LEVEL);
+  const options = { log, drainDelayMs: 0, closeTimeoutMs: 20_000 };
+  await run(options, (signal) => start(config, log, signal));
+}
+
+async function start(config: ControllerConfig, log: Logger, signal: AbortSignal): Promise<Running> {
+  const kubeConfig = new KubeConfig();
+  kubeConfig.loadFromDefault();
+  const metrics = new ControllerMetrics();
+  const client = new KubeClient({
+    config: kubeConfig,
+    clock: systemClock,
+    timeoutMs: config.REFMODEL_API_TIMEOUT_MS,
+    userAgent: 'refmodel-operator',
+    observe: (call) => metrics.apiCall(call),
+  });
+  const operator = build(config, { client, log, metrics });
+
+  let isDraining = false;
+  const app = createApp();
+  // A process that waits for the Lease is ready: it does what it should.
+  addHealth(app, { isReady: () => !isDraining && operator.isSynced() }, metrics.registry);
+  finish(app, log);
+  const admin = await listen(app, config.REFMODEL_ADMIN_PORT);
+  log.info({ port: admin.port }, 'listening');
+
+  const working = operator.run(signal);
+  working.catch(() => {}); // `failed` or `close` tells
+  return {
+    drain: () => {
+      isDraining = true;
+    },
+    close: async () => {
+      await working.catch(() => {});
+      await admin.close();
+      client.close();
+    },
+    failed: working,
+  };
+}
+
+interface Parts {
+  client: KubeClient;
+  log: Logger;
+  metrics: ControllerMetrics;
+}
+
+export interface Operator {
+  isSynced(): boolean;
+  /** Works until `signal` fires; rejects with its reason, or with what broke. */
+  run(signal: AbortSignal): Promise<never>;
+}
+
+/** The operator without its process: tests run it in theirs. */
+export function build(config: ControllerConfig, { client, log, metrics }: Parts): Operator {
+  const namespace = config.REFMODEL_NAMESPACE;
+  const world = new World({
+    client,
+    clock: systemClock,
+    log,
+    namespaces: config.REFMODEL_NAMESPACES ?? [],
+    gateways: { namespace, service: config.REFMODEL_GATEWAY_ADMIN_SERVICE },
+  });
+  /** Beside the other work: a class that the API server refuses holds nothing up. */
+  const classes = async (term: AbortSignal) => {
+    const path = config.REFMODEL_CLASSES;
+    if (path)
+      await applyClasses(await readClasses(path), { client, clock: systemClock, log }, term);
+    await abortable(new Promise<never>(() => {}), term);
+  };
+  const work = async (term: AbortSignal) => {
+    metrics.leading(true);
+    try {
+      const controller = new Controller({
+        world,
+        client,
+        clock: systemClock,
+        log,
+        metrics,
+        settings: {
+          image: config.REFMODEL_SERVER_IMAGE,
+          imagePullPolicy: config.REFMODEL_IMAGE_PULL_POLICY,
+        },
+        gatewayHost: `${config.REFMODEL_GATEWAY_SERVICE}.${namespace}.svc.${config.REFMODEL_CLUSTER_DOMAIN}`,
+        identity: config.REFMODEL_POD_NAME,
+        workers: config.REFMODEL_WORKERS,
+        demandIntervalMs: config.REFMODEL_DEMAND_INTERVAL_MS,
+      });
+      await together([classes, (link) => controller.run(link)], term);
+    } finally {
+      metrics.leading(false);
+    }
+  };
+  const election = {
+    client,
+    clock: systemClock,
+    log,
+    namespace,
+    name: 'refmodel-operator',
+    identity: config.REFMODEL_POD_NAME,
+    leaseMs: config.REFMODEL_LEASE_MS,
+    renewDeadlineMs: config.REFMODEL_LEASE_RENEW_DEADLINE_MS,
+    retryMs: config.REFMODEL_LEASE_RETRY_MS,
+  };
+  return {
+    isSynced: () => world.isSynced,
+    async run(signal) {
+      // Caches are kept while another process leads, so that taking over needs no list.
+      const leading = config.REFMODEL_LEADER_ELECTION
+        ? (link: AbortSignal) => lead(election, work, link)
+        : work;
+      await together([(link) => world.run(link), leading], signal);
+      throw new Error('the operator ended by itself');
+    },
+  };
+}

@@ -1,0 +1,65 @@
+// The Degraded condition: did the last attempt to serve the model fail, and by what. Pure.
+// It carries the real failure of pod or model, and stands until an attempt succeeds or the spec changes.
+import {
+  type Finding,
+  type Holding,
+  holdings,
+  livePods,
+  type ModelFacts,
+  no,
+  standing,
+  yes,
+} from './facts.ts';
+import { failureOf, isReady, podFailures } from './pods.ts';
+import type { Problem } from './verdict.ts';
+
+/** Of objects, not of attempts: over as soon as they are not found any more. */
+const momentary = ['ApplyFailed', 'PodsNotCreated'];
+
+export function degraded(facts: ModelFacts): Finding {
+  const held = holdings(facts);
+  const isResident = held.some(({ state }) => state.residency === 'Loaded');
+  const failure =
+    facts.problem ??
+    (isResident ? undefined : loadFailure(held)) ??
+    podFailure(facts) ??
+    noPods(facts);
+  if (failure && failure.reason !== 'NameTaken') return yes(failure.reason, failure.message);
+  const before = standing(facts, 'Degraded');
+  if (before?.status === 'True' && !isCured(before.reason, isResident, facts)) return before;
+  return no('NoFailure', 'the last attempt did not fail');
+}
+
+function isCured(reason: string, isResident: boolean, facts: ModelFacts): boolean {
+  const isOfPods = podFailures.some((failure) => failure === reason);
+  return isResident || momentary.includes(reason) || (isOfPods && livePods(facts).some(isReady));
+}
+
+/** `WEIGHTS_CORRUPT` of a pod's state is the reason `WeightsCorrupt`. */
+function loadFailure(held: readonly Holding[]): Problem | undefined {
+  const error = held.find(({ state }) => state.residency === 'Failed')?.state.error;
+  return error && { reason: pascalCase(error.code), message: error.message };
+}
+
+const pascalCase = (code: string): string =>
+  code
+    .toLowerCase()
+    .split('_')
+    .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
+    .join('');
+
+function podFailure(facts: ModelFacts): Problem | undefined {
+  for (const pod of livePods(facts)) {
+    const failure = failureOf(pod);
+    if (failure) return failure;
+  }
+  return undefined;
+}
+
+/** The pods were refused: a quota, a Pod Security level, an admission webhook. */
+function noPods(facts: ModelFacts): Problem | undefined {
+  const refused = facts.deployment?.status?.conditions?.find(
+    ({ type, status }) => type === 'ReplicaFailure' && status === 'True',
+  );
+  return refused && { reason: 'PodsNotCreated', message: refused.message ?? '' };
+}

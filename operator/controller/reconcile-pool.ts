@@ -1,0 +1,162 @@
+// Pool key → the objects of the pool, made, kept and removed. Level-based: it looks at what is, never at what happened.
+import { createHash } from 'node:crypto';
+import { AppError } from '../../common/errors.ts';
+import { group, type ReferenceModel } from '../../crds/reference-model.ts';
+import type { KubeClient } from '../kube/client.ts';
+import { ignoreNotFound, isRefused } from '../kube/errors.ts';
+import { type ConfigMap, type Deployment, type Pod, refOf, resources } from '../kube/resources.ts';
+import { objectKey, type PoolKey, poolObjects, splitKey } from '../pool.ts';
+import { type Applier, type Child, fieldManager, type Kind } from './apply.ts';
+import type { ControllerMetrics } from './metrics.ts';
+import { isTerminating } from './plan/pods.ts';
+import { judge } from './plan/verdict.ts';
+import { handOverReplicas } from './replicas.ts';
+import { catalogConfigMap, catalogFile, serviceAccount } from './resources/catalog.ts';
+import { poolDeployment } from './resources/deployment.ts';
+import type { PodSettings, PoolPlan } from './resources/pool-plan.ts';
+import { poolService } from './resources/services.ts';
+import type { Troubles } from './troubles.ts';
+import type { Result } from './workqueue.ts';
+import type { World } from './world.ts';
+
+/** On a pod: the catalog that it was last told of. Writing it makes the kubelet look at the ConfigMap at once. */
+const catalogAnnotation = `${group}/catalog`;
+
+export interface PoolReconcilerOptions {
+  world: World;
+  applier: Applier;
+  client: KubeClient;
+  metrics: ControllerMetrics;
+  settings: PodSettings;
+  /** What models must know of their pools. */
+  troubles: Troubles;
+}
+
+export class PoolReconciler {
+  readonly #options: PoolReconcilerOptions;
+
+  constructor(options: PoolReconcilerOptions) {
+    this.#options = options;
+  }
+
+  async reconcile(pool: PoolKey, signal: AbortSignal): Promise<Result> {
+    const { world, troubles } = this.#options;
+    const models = world.modelsOf(pool);
+    const plan = this.#plan(pool, models);
+    try {
+      if (plan) await this.#make(plan, signal);
+      else if (!world.hasUnreadable(splitKey(pool).namespace)) await this.#remove(pool, signal);
+      troubles.set(pool, undefined);
+    } catch (err) {
+      signal.throwIfAborted();
+      if (err instanceof AppError && err.code === 'NAME_TAKEN') {
+        troubles.set(pool, { reason: 'NameTaken', message: err.message });
+      } else if (isRefused(err)) {
+        troubles.set(pool, { reason: 'ApplyFailed', message: err.message });
+      }
+      throw err;
+    }
+    return {};
+  }
+
+  #plan(pool: PoolKey, models: readonly ReferenceModel[]): PoolPlan | undefined {
+    const [first] = models;
+    const gpuClass = first && judge(first, this.#options.world.classes.list()).gpuClass;
+    if (!gpuClass) return undefined;
+    const { namespace, name } = splitKey(pool);
+    return { namespace, pool: name, models, gpuClass };
+  }
+
+  /** All names are looked at before anything is written: half a pool helps nobody. */
+  async #make(plan: PoolPlan, signal: AbortSignal): Promise<void> {
+    const { applier } = this.#options;
+    const kinds = this.#kinds();
+    const desired = {
+      serviceAccount: serviceAccount(plan),
+      catalog: catalogConfigMap(plan),
+      service: poolService(plan),
+      deployment: poolDeployment(plan, this.#options.settings),
+    };
+    const live = {
+      serviceAccount: await applier.find(kinds.serviceAccount, desired.serviceAccount, signal),
+      catalog: await applier.find(kinds.catalog, desired.catalog, signal),
+      service: await applier.find(kinds.service, desired.service, signal),
+      deployment: await applier.find(kinds.deployment, desired.deployment, signal),
+    };
+    const both = <K extends keyof typeof desired>(name: K) => ({
+      live: live[name],
+      desired: desired[name],
+    });
+    await applier.ensure(kinds.serviceAccount, both('serviceAccount'), signal);
+    await applier.ensure(kinds.catalog, both('catalog'), signal);
+    await applier.ensure(kinds.service, both('service'), signal);
+    await this.#ensureDeployment(plan, both('deployment'), signal);
+    await this.#tellPods(plan, signal);
+  }
+
+  async #ensureDeployment(
+    plan: PoolPlan,
+    { live, desired }: { live: Deployment | undefined; desired: Deployment },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { applier } = this.#options;
+    const kind = this.#kinds().deployment;
+    if (live) {
+      const handedOver = await handOverReplicas(applier, kind, live, signal);
+      await applier.ensure(kind, { live: handedOver, desired }, signal);
+      return;
+    }
+    const replicas = Math.max(...plan.models.map(({ spec }) => spec.scaling.minReplicas));
+    const intent = { ...desired, spec: { ...desired.spec, replicas } };
+    const made = await applier.apply(kind, intent, { fieldManager, force: false, signal });
+    await handOverReplicas(applier, kind, made, signal);
+  }
+
+  /** Pods that do not know the catalog yet. Our own cache must have it: then the kubelet's is about to. */
+  async #tellPods({ namespace, pool }: PoolPlan, signal: AbortSignal): Promise<void> {
+    const { client, metrics, world } = this.#options;
+    const known = world.configMaps.get(objectKey(namespace, poolObjects(pool).catalog));
+    const hash = known && catalogHash(known);
+    const isOld = (pod: Pod) =>
+      !isTerminating(pod) && pod.metadata?.annotations?.[catalogAnnotation] !== hash;
+    for (const pod of world.podsOf(objectKey(namespace, pool)).filter(isOld)) {
+      const change = { metadata: { annotations: { [catalogAnnotation]: hash } } };
+      const told = await client
+        .patch(resources.pods, refOf(pod), change, signal)
+        .catch(ignoreNotFound);
+      metrics.wrote('Pod', 'patch');
+      if (told) world.pods.store(told);
+    }
+  }
+
+  /** Nobody needs the pool any more; the last model may have moved to another class, so no owner takes it along. */
+  async #remove(pool: PoolKey, signal: AbortSignal): Promise<void> {
+    const { namespace, name } = splitKey(pool);
+    const names = poolObjects(name);
+    const kinds = this.#kinds();
+    const remove = async <T extends Child>(kind: Kind<T>, object: string) => {
+      const live = kind.cache.get(objectKey(namespace, object));
+      if (live) await this.#options.applier.remove(kind, live, signal);
+    };
+    await remove(kinds.deployment, names.deployment);
+    await remove(kinds.service, names.service);
+    await remove(kinds.catalog, names.catalog);
+    await remove(kinds.serviceAccount, names.serviceAccount);
+  }
+
+  #kinds() {
+    const { world } = this.#options;
+    return {
+      serviceAccount: { resource: resources.serviceAccounts, cache: world.serviceAccounts },
+      catalog: { resource: resources.configMaps, cache: world.configMaps },
+      service: { resource: resources.services, cache: world.services },
+      deployment: { resource: resources.deployments, cache: world.deployments },
+    };
+  }
+}
+
+const catalogHash = (catalog: ConfigMap): string =>
+  createHash('sha256')
+    .update(catalog.data?.[catalogFile] ?? '')
+    .digest('hex')
+    .slice(0, 16);

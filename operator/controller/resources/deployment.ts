@@ -1,0 +1,164 @@
+// The Deployment of a pool: pods that pass the "restricted" Pod Security Standard. Pure.
+// It never holds spec.replicas: who creates it adds them, and they belong to the scaler from then on.
+import { durationMs, quantityValue } from '../../../crds/common.ts';
+import type { GPUClassSpec } from '../../../crds/gpu-class.ts';
+import type { ReferenceModel } from '../../../crds/reference-model.ts';
+import { podVolumeRoot } from '../../catalog.ts';
+import type { Deployment } from '../../kube/resources.ts';
+import { poolObjects, serverPort } from '../../pool.ts';
+import { catalogFile } from './catalog.ts';
+import { owners, poolLabels, poolSelector } from './meta.ts';
+import type { PodSettings, PoolPlan } from './pool-plan.ts';
+
+type PodSpec = NonNullable<NonNullable<Deployment['spec']>['template']['spec']>;
+type Container = PodSpec['containers'][number];
+type Volume = NonNullable<PodSpec['volumes']>[number];
+
+const user = 65532;
+const catalogFolder = '/etc/refmodel';
+const cacheFolder = '/cache';
+/** Gateways stop sending to a pod within this time after it began to end. Milliseconds. */
+const unreadyDelayMs = 2000;
+/** Time to end after the last request was answered. Seconds. */
+const exitSeconds = 5;
+
+export function poolDeployment(plan: PoolPlan, settings: PodSettings): Deployment {
+  const { namespace, pool, models, gpuClass } = plan;
+  const { rollout } = gpuClass.spec;
+  const labels = poolLabels(pool);
+  return {
+    metadata: {
+      name: poolObjects(pool).deployment,
+      namespace,
+      labels,
+      ownerReferences: owners(models),
+    },
+    spec: {
+      selector: { matchLabels: poolSelector(pool) }, // immutable: as little as possible
+      revisionHistoryLimit: 2,
+      strategy: {
+        type: 'RollingUpdate',
+        rollingUpdate: {
+          maxSurge: intOrPercent(rollout.maxSurge),
+          maxUnavailable: intOrPercent(rollout.maxUnavailable),
+        },
+      },
+      template: { metadata: { labels }, spec: podSpec(plan, settings) },
+    },
+  };
+}
+
+function podSpec({ pool, models, gpuClass }: PoolPlan, settings: PodSettings): PodSpec {
+  const { spec } = gpuClass;
+  const claims = claimsOf(models);
+  const drainMs = unreadyDelayMs + durationMs(spec.rollout.drainTimeout);
+  return {
+    serviceAccountName: poolObjects(pool).serviceAccount,
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+    terminationGracePeriodSeconds: Math.ceil(drainMs / 1000) + exitSeconds,
+    securityContext: {
+      runAsNonRoot: true,
+      runAsUser: user,
+      runAsGroup: user,
+      seccompProfile: { type: 'RuntimeDefault' },
+      // A claim belongs to root until somebody gives it away; the other volumes do not need it.
+      ...(spec.cache.persistentVolumeClaim && {
+        fsGroup: user,
+        fsGroupChangePolicy: 'OnRootMismatch',
+      }),
+    },
+    containers: [container(spec, settings, claims)],
+    volumes: [
+      { name: 'catalog', configMap: { name: poolObjects(pool).catalog } },
+      { name: 'cache', ...cacheVolume(spec) },
+      { name: 'tmp', emptyDir: {} },
+      ...claims.map((claimName, i) => ({
+        name: `claim-${i}`,
+        persistentVolumeClaim: { claimName, readOnly: true },
+      })),
+    ],
+    ...placement(spec),
+  };
+}
+
+/** Fields of the class that say where a pod may run, as they are; those that are not set are left out. */
+function placement(spec: GPUClassSpec): Partial<PodSpec> {
+  const { nodeSelector, tolerations, affinity, runtimeClassName, priorityClassName } = spec;
+  return {
+    ...(nodeSelector && { nodeSelector }),
+    ...(tolerations && { tolerations }),
+    ...(affinity && { affinity }),
+    ...(runtimeClassName && { runtimeClassName }),
+    ...(priorityClassName && { priorityClassName }),
+  };
+}
+
+function container(spec: GPUClassSpec, settings: PodSettings, claims: string[]): Container {
+  return {
+    name: 'server',
+    image: spec.image ?? settings.image,
+    imagePullPolicy: settings.imagePullPolicy,
+    args: ['server'],
+    env: environment(spec),
+    ports: [{ name: 'http', containerPort: serverPort, protocol: 'TCP' }],
+    resources: spec.resources,
+    readinessProbe: {
+      httpGet: { path: '/readyz', port: 'http' },
+      periodSeconds: 1,
+      timeoutSeconds: 5,
+      failureThreshold: 3,
+    },
+    livenessProbe: {
+      httpGet: { path: '/healthz', port: 'http' },
+      initialDelaySeconds: 10,
+      periodSeconds: 10,
+      timeoutSeconds: 10,
+      failureThreshold: 6,
+    },
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    },
+    volumeMounts: [
+      { name: 'catalog', mountPath: catalogFolder, readOnly: true },
+      { name: 'cache', mountPath: cacheFolder },
+      { name: 'tmp', mountPath: '/tmp' },
+      ...claims.map((claimName, i) => ({
+        name: `claim-${i}`,
+        mountPath: podVolumeRoot(claimName),
+        readOnly: true,
+      })),
+    ],
+  };
+}
+
+function environment(spec: GPUClassSpec): Container['env'] {
+  const values = {
+    REFMODEL_PORT: serverPort,
+    REFMODEL_CATALOG: `${catalogFolder}/${catalogFile}`,
+    REFMODEL_CACHE_DIR: cacheFolder,
+    REFMODEL_MAX_MODELS: spec.maxModels,
+    REFMODEL_MEMORY_BYTES: Math.floor(quantityValue(spec.memory)),
+    REFMODEL_DRAIN_DELAY_MS: unreadyDelayMs,
+    REFMODEL_CLOSE_TIMEOUT_MS: durationMs(spec.rollout.drainTimeout),
+  };
+  return Object.entries(values).map(([name, value]) => ({ name, value: String(value) }));
+}
+
+function cacheVolume(spec: GPUClassSpec): Omit<Volume, 'name'> {
+  const { emptyDir, hostPath, persistentVolumeClaim } = spec.cache;
+  if (hostPath) return { hostPath: { path: hostPath.path, type: 'DirectoryOrCreate' } };
+  if (persistentVolumeClaim) return { persistentVolumeClaim };
+  return { emptyDir: emptyDir ?? {} };
+}
+
+/** The claims of all models, each once, sorted. */
+function claimsOf(models: readonly ReferenceModel[]): string[] {
+  const claims = models.flatMap(({ spec }) => spec.model.persistentVolumeClaim?.claimName ?? []);
+  return [...new Set(claims)].sort();
+}
+
+const intOrPercent = (amount: string): number | string =>
+  amount.endsWith('%') ? amount : Number(amount);

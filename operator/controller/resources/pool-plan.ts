@@ -1,0 +1,19 @@
+// What the objects of a pool are built from. A type, no behaviour.
+import type { GPUClass } from '../../../crds/gpu-class.ts';
+import type { ReferenceModel } from '../../../crds/reference-model.ts';
+
+export interface PoolPlan {
+  namespace: string;
+  /** Name of the pool. */
+  pool: string;
+  /** At least one. */
+  models: readonly ReferenceModel[];
+  gpuClass: GPUClass;
+}
+
+/** What is the same for every pool of a cluster. */
+export interface PodSettings {
+  /** For classes that name no image. */
+  image: string;
+  imagePullPolicy: 'Always' | 'IfNotPresent' | 'Never';
+}

@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { parseConfig } from '../../../../common/config.ts';
+import { controllerConfig } from '../../../../operator/controller/config.ts';
+
+const needed = {
+  REFMODEL_NAMESPACE: 'sys',
+  REFMODEL_POD_NAME: 'pod',
+  REFMODEL_SERVER_IMAGE: 'image:1',
+};
+
+describe('controllerConfig', () => {
+  it('needs to know where it is and what it starts', () => {
+    assert.throws(() => parseConfig(controllerConfig, {}), { code: 'CONFIGURATION_INVALID' });
+    assert.equal(parseConfig(controllerConfig, needed).REFMODEL_LEADER_ELECTION, true);
+  });
+
+  it('reads a list of namespaces', () => {
+    const config = parseConfig(controllerConfig, { ...needed, REFMODEL_NAMESPACES: 'a, b,' });
+
+    assert.deepEqual(config.REFMODEL_NAMESPACES, ['a', 'b']);
+  });
+
+  it('describes every setting', () => {
+    for (const [name, schema] of Object.entries(controllerConfig.shape)) {
+      assert.ok(schema.description, name);
+    }
+  });
+
+  it('refuses a Lease that the API could not hold', () => {
+    const env = { ...needed, REFMODEL_LEASE_MS: '2500' };
+
+    assert.throws(() => parseConfig(controllerConfig, env), { code: 'CONFIGURATION_INVALID' });
+  });
+});

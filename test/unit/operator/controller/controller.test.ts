@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { collections, controllerKit } from '../../../support/controller-kit.ts';
+import { modelState, readyPod, serverState } from '../../../support/facts.ts';
+
+const pool = 'rfm-pool-cpu';
+const { deployments, pods } = collections;
+type Kit = Awaited<ReturnType<typeof controllerKit>>;
+
+const replicasOf = (t: Kit) =>
+  (t.server.get(deployments, pool, 'rl')?.['spec'] as { replicas: number } | undefined)?.replicas;
+const eventsOf = (t: Kit) =>
+  t.writes().filter(({ method, path }) => method === 'POST' && path.endsWith('/events'));
+const holding = (...models: ReturnType<typeof modelState>[]) => ({
+  pods: [{ pod: 'pod-1', pool: `rl/${pool}`, state: serverState(...models) }],
+});
+const demand = (inFlight: number, lastActivity: string | null = null) => ({
+  models: [{ model: 'rl/tiny', inFlight, held: 0, lastActivity }],
+});
+/** Idle since the pod of these tests was ready. */
+const scaling = { scaling: { idleTimeout: '1s' } };
+
+async function withPod(): Promise<Kit> {
+  const t = await controllerKit();
+  t.putClass();
+  t.putModel('tiny', scaling);
+  t.server.put(pods, readyPod() as never);
+  t.setReport(demand(1));
+  await t.start();
+  await t.until(() => replicasOf(t) === 1, 200_000);
+  return t;
+}
+
+describe('Controller', () => {
+  it('follows a model from its load over its eviction to the end of its pods', async () => {
+    await using t = await withPod();
+    await t.reason('tiny', 'Loaded', 'Starting');
+
+    t.setReport(holding(modelState({ residency: 'Loading' })));
+    await t.reason('tiny', 'Loaded', 'Loading');
+    t.setReport(holding(modelState()));
+    await t.reason('tiny', 'Loaded', 'Resident');
+    t.setReport({ ...demand(1), ...holding() });
+    await t.reason('tiny', 'Loaded', 'Evicted');
+    t.setReport(demand(0, '2026-01-01T12:00:30.000Z'));
+    await t.until(() => replicasOf(t) === 0, 200_000);
+    t.server.remove(pods, 'pod-1', 'rl');
+    await t.reason('tiny', 'Loaded', 'ScaledToZero');
+
+    const status = t.statusOf('tiny') as { lastRequestTime: string; model: { digest: string } };
+    assert.equal(status.lastRequestTime, '2026-01-01T12:00:30.000Z');
+    assert.equal(status.model.digest, 'd1');
+    await t.until(() => eventsOf(t).length === 3, 200_000); // loaded, evicted, scaled to zero
+  });
+
+  it('says why a load failed, and that it no longer does', async () => {
+    await using t = await withPod();
+    const error = { code: 'WEIGHTS_CORRUPT', message: 'cut short' };
+
+    t.setReport(holding(modelState({ residency: 'Failed', error })));
+    await t.reason('tiny', 'Degraded', 'WeightsCorrupt');
+    assert.equal(t.reasonOf('tiny', 'Available'), 'WeightsCorrupt');
+    t.setReport(holding(modelState()));
+
+    await t.reason('tiny', 'Degraded', 'NoFailure');
+  });
+
+  it('scales nothing down while the gateways are not all heard', async () => {
+    await using t = await withPod();
+    t.server.put('discovery.k8s.io/v1/endpointslices', {
+      metadata: {
+        name: 'more',
+        namespace: 'sys',
+        labels: { 'kubernetes.io/service-name': 'refmodel-gateway-admin' },
+      },
+      addressType: 'IPv4',
+      endpoints: [{ addresses: ['127.0.0.1'] }],
+      ports: [{ port: 1 }],
+    });
+    await t.until(() => t.world.gatewaySlices.list().length === 2, 200_000);
+
+    t.setReport({ ...demand(0), ...holding(modelState()) });
+    await t.reason('tiny', 'Loaded', 'Resident');
+
+    assert.equal(replicasOf(t), 1);
+  });
+
+  it('makes again what somebody deleted', async () => {
+    await using t = await controllerKit();
+    t.putClass();
+    t.putModel('tiny');
+    await t.start();
+    await t.reason('tiny', 'Available', 'OnDemand');
+
+    t.server.remove(deployments, pool, 'rl');
+    t.server.remove(collections.services, 'tiny', 'rl');
+
+    await t.until(() => t.server.get(deployments, pool, 'rl') !== undefined, 200_000);
+    await t.until(() => t.server.get(collections.services, 'tiny', 'rl') !== undefined, 200_000);
+  });
+
+  it('clears away at its start what pools left whose models went while it was down', async () => {
+    await using t = await controllerKit();
+    t.putClass();
+    const labels = {
+      'app.kubernetes.io/managed-by': 'refmodel',
+      'refmodel.dev/pool': 'rfm-pool-old',
+    };
+    t.server.put(deployments, { metadata: { name: 'rfm-pool-old', namespace: 'rl', labels } });
+
+    await t.start();
+
+    await t.until(() => t.server.get(deployments, 'rfm-pool-old', 'rl') === undefined, 200_000);
+  });
+});

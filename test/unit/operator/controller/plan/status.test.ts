@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { isRequestTimeStale, planStatus } from '../../../../../operator/controller/plan/status.ts';
+import { referenceModel } from '../../../../support/builders.ts';
+import {
+  at,
+  deployment,
+  factsOf,
+  made,
+  modelState,
+  readyPod,
+  withPod,
+} from '../../../../support/facts.ts';
+
+describe('planStatus', () => {
+  it('says where the model is and what it is', () => {
+    const status = planStatus(withPod([modelState()], { now: made + 7000 }));
+
+    assert.equal(status.url, 'http://tiny.rl.svc');
+    assert.equal(status.source, 'models/tiny');
+    assert.equal(status.gpuClass, 'cpu');
+    assert.equal(status.replicas, 1);
+    assert.deepEqual(status.loadedOn, ['pod-1']);
+    assert.deepEqual(status.model, {
+      revision: 'r1',
+      digest: 'd1',
+      architecture: 'LlamaForCausalLM',
+      parameters: 1000,
+      contextTokens: 512,
+      task: 'LogProbs',
+    });
+    assert.deepEqual(status.memory, { weights: 4096 });
+    assert.equal(status.coldStart?.total, '6');
+  });
+
+  it('names a hub repository as the source', () => {
+    const model = referenceModel({ spec: { model: { huggingFace: { repo: 'owner/name' } } } });
+
+    assert.equal(planStatus(factsOf({ model })).source, 'owner/name');
+  });
+
+  it('is the same for the same facts, and for facts that only a later look at them changes', () => {
+    const first = planStatus(withPod([modelState()]));
+    const model = referenceModel({ status: first });
+
+    const second = planStatus(withPod([modelState()], { model, now: made + 3_600_000 }));
+
+    assert.deepEqual(second, first);
+  });
+
+  it('remembers what the model is when its pods are gone', () => {
+    const first = planStatus(withPod([modelState()]));
+
+    const status = planStatus(factsOf({ model: referenceModel({ status: first }) }));
+
+    assert.deepEqual(status.loadedOn, []);
+    assert.deepEqual(
+      [status.model, status.memory, status.coldStart],
+      [first.model, first.memory, first.coldStart],
+    );
+  });
+
+  it('keeps the holder of a model that nobody reports just now', () => {
+    const first = planStatus(withPod([modelState()]));
+    const model = referenceModel({ status: first });
+
+    const status = planStatus(
+      factsOf({ model, deployment: deployment(1), pods: [readyPod()], now: made + 3_600_000 }),
+    );
+
+    assert.deepEqual(status, first);
+  });
+
+  describe('lastRequestTime', () => {
+    const model = referenceModel({ status: { lastRequestTime: at(0) } });
+    const recorded = (given: Parameters<typeof factsOf>[0]) =>
+      planStatus(factsOf(given)).lastRequestTime;
+    const awake = { deployment: deployment(1), pods: [readyPod()] };
+
+    const table = [
+      { name: 'the first request', given: { ...awake, lastActivity: made }, want: at(0) },
+      {
+        name: 'a request soon after',
+        given: { ...awake, model, lastActivity: made + 59_999 },
+        want: at(0),
+      },
+      {
+        name: 'a request a minute after',
+        given: { ...awake, model, lastActivity: made + 60_000 },
+        want: at(60),
+      },
+      {
+        name: 'the exact time when the pods are gone',
+        given: { model, lastActivity: made + 5000 },
+        want: at(5),
+      },
+      { name: 'what it was where nobody knows better', given: { model }, want: at(0) },
+      { name: 'nothing where there was no request', given: {}, want: undefined },
+    ];
+    for (const { name, given, want } of table) {
+      it(`is ${name}`, () => assert.equal(recorded(given), want));
+    }
+
+    it('is stale when it lags behind by its granularity', () => {
+      assert.equal(isRequestTimeStale(model.status, made + 59_999), false);
+      assert.equal(isRequestTimeStale(model.status, made + 60_000), true);
+      assert.equal(isRequestTimeStale(undefined, made), true);
+      assert.equal(isRequestTimeStale(undefined, Number.NEGATIVE_INFINITY), false);
+    });
+  });
+});

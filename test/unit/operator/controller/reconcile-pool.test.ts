@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { collections, controllerKit } from '../../../support/controller-kit.ts';
+import { readyPod } from '../../../support/facts.ts';
+
+const pool = 'rfm-pool-cpu';
+const { configMaps, deployments, models, pods, serviceAccounts, services } = collections;
+const all = [deployments, services, serviceAccounts];
+
+const catalogOf = (t: Awaited<ReturnType<typeof controllerKit>>): string => {
+  const data = t.server.get(configMaps, `${pool}-catalog`, 'rl')?.['data'] as
+    | Record<string, string>
+    | undefined;
+  return data?.['catalog.json'] ?? '';
+};
+const annotationOf = (t: Awaited<ReturnType<typeof controllerKit>>): unknown =>
+  (
+    t.server.get(pods, 'pod-1', 'rl')?.metadata as
+      | { annotations?: Record<string, string> }
+      | undefined
+  )?.annotations?.['refmodel.dev/catalog'];
+
+describe('PoolReconciler', () => {
+  it('makes all objects of a pool with the first model, at its least replicas', async () => {
+    await using t = await controllerKit();
+    t.putClass();
+    t.putModel('a', { scaling: { minReplicas: 2, maxReplicas: 3 } });
+    await t.start();
+
+    await t.reason('a', 'Available', 'OnDemand');
+
+    for (const collection of all) assert.ok(t.server.get(collection, pool, 'rl'), collection);
+    assert.match(catalogOf(t), /"rl\/a"/);
+    const spec = t.server.get(deployments, pool, 'rl')?.['spec'] as { replicas: number };
+    assert.equal(spec.replicas, 2);
+  });
+
+  it('tells the pods when the catalog changes, once', async () => {
+    await using t = await controllerKit();
+    t.putClass();
+    t.putModel('a');
+    t.server.put(pods, readyPod() as never);
+    await t.start();
+    await t.until(() => annotationOf(t) !== undefined, 200_000);
+    const before = annotationOf(t);
+
+    t.putModel('b');
+    await t.until(() => annotationOf(t) !== before, 200_000);
+
+    assert.match(catalogOf(t), /"rl\/b"/);
+    const told = t.writes().filter(({ path }) => path.endsWith('/pods/pod-1'));
+    assert.equal(told.length, 2);
+  });
+
+  it('clears the pool away when its last model moves to another class', async () => {
+    await using t = await controllerKit();
+    t.putClass();
+    t.putModel('a');
+    await t.start();
+    await t.reason('a', 'Available', 'OnDemand');
+
+    t.putModel('a', { gpuClass: 'none' });
+    await t.until(() => all.every((c) => t.server.get(c, pool, 'rl') === undefined), 200_000);
+
+    assert.equal(t.server.get(configMaps, `${pool}-catalog`, 'rl'), undefined);
+    assert.ok(t.server.get(services, 'a', 'rl'));
+  });
+
+  it('leaves a pool alone while it cannot read a model that may belong to it', async () => {
+    await using t = await controllerKit();
+    t.putClass();
+    t.putModel('a');
+    t.putModel('b', { placement: 'Dedicated' });
+    await t.start();
+    await t.reason('a', 'Available', 'OnDemand');
+
+    t.putModel('a', { quantization: 'Int2' });
+    await t.until(() => t.world.models.unreadable.size === 1, 200_000);
+    t.putModel('b', { placement: 'Dedicated', preload: true });
+    await t.until(() => t.server.get(models, 'b', 'rl') !== undefined, 200_000);
+    await t.reason('b', 'Available', 'OnDemand');
+
+    assert.ok(t.server.get(deployments, pool, 'rl'));
+  });
+
+  it('makes no half of a pool when one of its names is taken', async () => {
+    await using t = await controllerKit();
+    t.putClass();
+    t.server.put(services, { metadata: { name: pool, namespace: 'rl' } });
+    t.putModel('a');
+    await t.start();
+
+    await t.reason('a', 'Accepted', 'NameTaken');
+
+    assert.equal(t.server.get(serviceAccounts, pool, 'rl'), undefined);
+    assert.equal(t.server.get(deployments, pool, 'rl'), undefined);
+  });
+
+  it('does not make anew what a model on its way out leaves', async () => {
+    await using t = await controllerKit();
+    t.putClass();
+    t.putModel('a');
+    await t.start();
+    await t.reason('a', 'Available', 'OnDemand');
+
+    t.putModel('a', {}, { deletionTimestamp: '2026-01-01T00:00:00Z' });
+    await t.until(() => all.every((c) => t.server.get(c, pool, 'rl') === undefined), 200_000);
+    const before = t.writes().length;
+    t.server.remove(services, 'a', 'rl');
+    t.putModel('b');
+    await t.reason('b', 'Available', 'OnDemand');
+
+    assert.ok(t.writes().length > before);
+    assert.equal(t.server.get(services, 'a', 'rl'), undefined);
+  });
+});
