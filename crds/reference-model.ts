@@ -11,6 +11,9 @@ export const quantizations = ['None', 'Int8', 'Int4', 'NF4'] as const;
 export type Task = (typeof tasks)[number];
 export type Quantization = (typeof quantizations)[number];
 
+/** Token ids, as JSON, that `refmodel local` puts into the curl line it prints for the model. */
+export const sampleAnnotation = `${group}/sample-input-ids`;
+
 const name = z.string().min(1).max(253);
 
 const huggingFace = z.object({
