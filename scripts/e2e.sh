@@ -4,47 +4,44 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 say() { echo "e2e: $*" >&2; }
+fail() { say "$*"; exit 1; }
 
 namespace=${REFMODEL_E2E_NAMESPACE:-rl}
 image=${REFMODEL_E2E_IMAGE:-refmodel.local/refmodel:e2e}
 client=${REFMODEL_E2E_CLIENT_IMAGE:-refmodel.local/client:e2e}
-run_tests() { "$@" node --import tsx --test --test-concurrency=1 --test-timeout=900000 "${tests[@]}"; }
+cluster=(env) # what stands before a command that talks to the cluster
+work=
+test_flags=(--import tsx --test --test-concurrency=1 --test-timeout=900000)
 
-own_cluster() {
-  [ "$(uname -s)" = Linux ] && [ "$(id -u)" = 0 ] || { say "needs root on Linux, or KUBECONFIG of a cluster (kind, for instance)"; exit 1; }
-  command -v go >/dev/null || { say "needs go 1.26, or KUBECONFIG of a cluster"; exit 1; }
+kubectl() { "${cluster[@]}" kubectl "$@"; }
+
+install_tools() {
+  local tool missing=()
+  [ "$(uname -s)" = Linux ] && [ "$(id -u)" = 0 ] || fail "needs root on Linux, or KUBECONFIG of a cluster (kind, for instance)"
+  command -v go >/dev/null || fail "needs go 1.26, or KUBECONFIG of a cluster"
   for tool in nft:nftables ip:iproute2 openssl:openssl curl:curl; do
     command -v "${tool%%:*}" >/dev/null || missing+=("${tool##*:}")
   done
-  if [ ${#missing[@]} -gt 0 ]; then
-    apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-  fi
-  test/cluster/build.sh
-  tests=(test/e2e/control-plane-*.test.ts) && run_tests # on a control plane of their own, on loopback
+  [ ${#missing[@]} = 0 ] || { apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null; }
+}
 
-  work=$(mktemp -d) && chmod 755 "$work"
-  trap 'status=$?; [ $status = 0 ] || logs; test/cluster/down.sh; rm -rf "$work"; exit $status' EXIT
+start_cluster() { # with the image of the built project, one with curl, and the folder of models
+  work=$(mktemp -d)
+  chmod 755 "$work"
+  trap 'status=$?; [ $status = 0 ] || show_logs; test/cluster/down.sh; rm -rf "$work"; exit $status' EXIT
   test/cluster/down.sh
   test/cluster/up.sh >/dev/null
+  cluster=(test/cluster/run.sh)
   mkdir "$work"/{image,client,models}
   scripts/image-root.sh "$work/image"
   test/cluster/image.sh "$image" "$work/image" /usr/local/bin/node /app/dist/refmodel.js
-  test/cluster/rootfs.sh "$work/client" /usr/bin/curl /bin/sleep
+  test/cluster/rootfs.sh "$work/client" "$(command -v curl)" /bin/sleep
   test/cluster/image.sh "$client" "$work/client" /bin/sleep infinity
   cp -r examples/models/* test/golden/* "$work/models/"
   chmod -R a+rX "$work/models"
-  run=(test/cluster/run.sh)
 }
 
-missing=() run=() work=
-if [ -n "${KUBECONFIG:-}" ]; then
-  tests=(test/e2e/control-plane-*.test.ts) && REFMODEL_TEST_KUBECONFIG=$KUBECONFIG run_tests
-else
-  own_cluster
-fi
-kubectl() { "${run[@]}" kubectl "$@"; }
-
-logs() { # what a failed run leaves to read
+show_logs() { # what a failed run leaves to read
   kubectl get rfm,deployments,pods,events -A || true
   kubectl logs -n refmodel-system -l app.kubernetes.io/name=refmodel --tail=50 --prefix || true
   kubectl logs -n "$namespace" -l refmodel.dev/pool --tail=50 --prefix || true
@@ -72,7 +69,8 @@ spec:
 YAML
 }
 
-kubectl apply -f - <<YAML
+make_namespaces() { # and the pod that the requests come from
+  kubectl apply -f - <<YAML
 apiVersion: v1
 kind: Namespace
 metadata: {name: $namespace, labels: {pod-security.kubernetes.io/enforce: restricted}}
@@ -94,9 +92,23 @@ spec:
     imagePullPolicy: IfNotPresent
     securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
 YAML
+}
+
+install_chart() {
+  "${cluster[@]}" helm upgrade --install refmodel charts/refmodel --namespace refmodel-system \
+    --set "image.repository=${image%:*}" --set "image.tag=${image##*:}" --wait --timeout 120s
+}
+
+if [ -n "${KUBECONFIG:-}" ]; then
+  REFMODEL_TEST_KUBECONFIG=$KUBECONFIG node "${test_flags[@]}" test/e2e/control-plane-*.test.ts
+else
+  install_tools
+  test/cluster/build.sh
+  node "${test_flags[@]}" test/e2e/control-plane-*.test.ts # on a control plane of their own, on loopback
+  start_cluster
+fi
+make_namespaces
 [ -z "$work" ] || make_volume
-"${run[@]}" helm upgrade --install refmodel charts/refmodel --namespace refmodel-system --wait --timeout 120s \
-  --set "image.repository=${image%:*}" --set "image.tag=${image##*:}"
+install_chart
 kubectl wait --for=condition=Ready pod/client -n "$namespace" --timeout=60s
-tests=(test/e2e/story.test.ts)
-REFMODEL_E2E_NAMESPACE=$namespace run_tests "${run[@]}"
+REFMODEL_E2E_NAMESPACE=$namespace "${cluster[@]}" node "${test_flags[@]}" test/e2e/story.test.ts
