@@ -94,8 +94,9 @@ function aboutLoaded(
 ): EventNote | undefined {
   if (is.reason === 'Resident') return nowLoaded(is, after.coldStart?.total);
   if (is.reason === 'Evicted') return evicted(is);
-  if (is.reason === 'ScaledToZero' && was) return scaledToZero(is);
-  return is.reason === 'Starting' && slept.includes(was?.reason ?? '') ? waking() : undefined;
+  const hasSlept = was === undefined || slept.includes(was.reason);
+  if (is.reason === 'ScaledToZero' && !hasSlept) return scaledToZero(is);
+  return is.reason === 'Starting' && hasSlept ? waking() : undefined;
 }
 
 const slept = ['ScaledToZero', 'NotRequested'];

@@ -23,6 +23,9 @@ export interface LeaderOptions {
   retryMs: number;
 }
 
+/** Giving the Lease back at the end may take so long. Milliseconds. */
+const releaseMs = 5000;
+
 export class LeadershipLostError extends Error {
   override name = 'LeadershipLostError';
 }
@@ -102,8 +105,8 @@ class Election {
 
   /** Gives the Lease back if it is still ours. Best effort: it expires anyway. */
   async release(): Promise<void> {
-    const { client, clock, identity, log, namespace, name, retryMs } = this.#options;
-    using limit = withTimeout(new AbortController().signal, retryMs, clock);
+    const { client, clock, identity, log, namespace, name } = this.#options;
+    using limit = withTimeout(new AbortController().signal, releaseMs, clock);
     try {
       // Read anew: a renewal that was cut short may have been written.
       const lease = await client.get(resources.leases, { namespace, name }, limit.signal);

@@ -94,7 +94,10 @@ export const fakeNode = (name: string): object => ({
 
 export const newName = (prefix: string): string => `${prefix}-${randomBytes(4).toString('hex')}`;
 
-/** Waits for something the cluster does by itself. */
+/**
+ * Waits for something the cluster does by itself. Give an assert.ok in `attempt` a message: without one, node reads
+ * the source for it at each failure, and that takes seconds.
+ */
 export async function eventually<T>(attempt: () => Promise<T>, timeoutMs = 30_000): Promise<T> {
   const end = Date.now() + timeoutMs;
   for (;;) {

@@ -4,7 +4,7 @@
 // |---------------------------------------------------------------|---------|-----------------------|
 // | not accepted                                                  | False   | NotAccepted           |
 // | a pod holds it                                                | True    | Resident              |
-// | no pods, and it was asked for before / never                  | False   | ScaledToZero / NotRequested |
+// | no pods; asked for now / before / never                       | False   | Starting / ScaledToZero / NotRequested |
 // | a pod loads it                                                | False   | Loading               |
 // | a pod failed to load it                                       | False   | LoadFailed            |
 // | pods are ready, none is reported                              | as it was, else Unknown NoReport |
@@ -40,8 +40,11 @@ export function loaded(facts: ModelFacts): Finding {
   return notHeld(facts);
 }
 
+const starting = no('Starting', 'a pod is starting for it');
+
 function asleep(facts: ModelFacts): Finding {
   const { idleTimeout } = facts.model.spec.scaling;
+  if (facts.asked > 0) return starting;
   const wasAsked = facts.model.status?.lastRequestTime !== undefined || facts.lastActivity > 0;
   return wasAsked
     ? no('ScaledToZero', `no request for ${idleTimeout}; the next one starts a pod`)
@@ -53,9 +56,7 @@ function notHeld(facts: ModelFacts): Finding {
   const ready = livePods(facts).filter(isReady);
   const reporting = ready.map(nameOf).filter((pod) => facts.states.has(pod));
   const isWanted = facts.asked > 0 || facts.model.spec.preload;
-  const waiting = isWanted
-    ? no('Starting', 'a pod is starting for it')
-    : no('NotRequested', 'the next request loads it');
+  const waiting = isWanted ? starting : no('NotRequested', 'the next request loads it');
   const before = standing(facts, 'Loaded');
   if (ready.length > 0 && reporting.length === 0) return unreported(before, waiting);
   if (reporting.length > 0 && before?.status === 'True') return lost(facts, reporting);

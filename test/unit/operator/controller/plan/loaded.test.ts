@@ -29,6 +29,11 @@ const table: { name: string; given: ModelFacts; want: string }[] = [
   { name: 'a pod holds it', given: withPod([modelState()]), want: 'True Resident' },
   { name: 'it was never asked for', given: factsOf(), want: 'False NotRequested' },
   {
+    name: 'it is asked for and its pod is not made yet',
+    given: factsOf({ asked: 1, lastActivity: made }),
+    want: 'False Starting',
+  },
+  {
     name: 'its pods went after requests',
     given: factsOf({ lastActivity: made }),
     want: 'False ScaledToZero',
