@@ -9,6 +9,13 @@ export const milliseconds = (min: number, max: number) => z.coerce.number().int(
 export const port = (fallback: number) =>
   z.coerce.number().int().min(0).max(65535).default(fallback);
 export const bytes = z.coerce.number().int().positive();
+/** Words separated by commas; empty ones are dropped. */
+export const list = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((word) => word.trim())
+    .filter(Boolean),
+);
 export const flag = z.enum(['true', 'false']).transform((value) => value === 'true');
 
 /**

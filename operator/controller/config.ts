@@ -1,6 +1,6 @@
 // The settings of an operator process.
 import { z } from 'zod';
-import { flag, milliseconds, port } from '../../common/config.ts';
+import { flag, list, milliseconds, port } from '../../common/config.ts';
 import { logLevels } from '../../common/log.ts';
 import { adminPort } from '../pool.ts';
 
@@ -34,14 +34,7 @@ export const controllerConfig = z.object({
     .string()
     .default('refmodel-gateway-admin')
     .describe('Service by whose EndpointSlices the gateways are found that report demand.'),
-  REFMODEL_NAMESPACES: z
-    .string()
-    .transform((text) =>
-      text
-        .split(',')
-        .map((name) => name.trim())
-        .filter(Boolean),
-    )
+  REFMODEL_NAMESPACES: list
     .optional()
     .describe('Namespaces whose models are served, separated by commas. Default: all.'),
   REFMODEL_LEADER_ELECTION: flag

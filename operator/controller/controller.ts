@@ -6,6 +6,7 @@ import type { ReferenceModel } from '../../crds/reference-model.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { isConflict, isNotFound } from '../kube/errors.ts';
 import { labelNames, type ModelKey, modelKey, type PoolKey } from '../pool.ts';
+import { judge } from '../verdict.ts';
 import { Applier } from './apply.ts';
 import {
   DemandCollector,
@@ -17,7 +18,6 @@ import {
 import { Recorder } from './events.ts';
 import type { ControllerMetrics, QueueName } from './metrics.ts';
 import { isRequestTimeStale } from './plan/status.ts';
-import { judge } from './plan/verdict.ts';
 import { ModelReconciler } from './reconcile-model.ts';
 import { PoolReconciler } from './reconcile-pool.ts';
 import type { PodSettings } from './resources/pool-plan.ts';

@@ -1,6 +1,6 @@
 // Why pools could not be made: written by the runs for pools, read by the runs for their models.
 import type { PoolKey } from '../pool.ts';
-import type { Problem } from './plan/verdict.ts';
+import type { Problem } from '../verdict.ts';
 
 export type Trouble = Problem & { reason: 'NameTaken' | 'ApplyFailed' };
 

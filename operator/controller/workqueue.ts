@@ -1,7 +1,8 @@
 // Keys waiting for work: each at most once, never two runs of one key at a time, failures later and later.
 // Knows nothing of what a key means.
+
+import { backoffMs } from '../../common/backoff.ts';
 import type { Clock } from '../../common/clock.ts';
-import { backoffMs } from '../kube/backoff.ts';
 
 /** What a run wants next. Throwing means: again, with back-off; TerminalError: not before the key is added again. */
 export interface Result {

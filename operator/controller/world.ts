@@ -17,7 +17,7 @@ import {
   type ServiceAccount,
 } from '../kube/resources.ts';
 import { labelNames, managedBy, type PoolKey, splitKey } from '../pool.ts';
-import { judge } from './plan/verdict.ts';
+import { judge } from '../verdict.ts';
 import type { Labelled } from './resources/meta.ts';
 
 export interface WorldOptions {

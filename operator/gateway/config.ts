@@ -1,6 +1,6 @@
 // The settings of a gateway process. Every limit of it stands here.
 import { z } from 'zod';
-import { bytes, milliseconds, port } from '../../common/config.ts';
+import { bytes, list, milliseconds, port } from '../../common/config.ts';
 import { logLevels } from '../../common/log.ts';
 import { adminPort, gatewayPort } from '../pool.ts';
 
@@ -45,14 +45,7 @@ export const gatewayConfig = z.object({
     .enum(logLevels)
     .default('info')
     .describe('Least severe level that is logged.'),
-  REFMODEL_NAMESPACES: z
-    .string()
-    .transform((text) =>
-      text
-        .split(',')
-        .map((name) => name.trim())
-        .filter(Boolean),
-    )
+  REFMODEL_NAMESPACES: list
     .optional()
     .describe('Namespaces whose models are served, separated by commas. Default: all.'),
   ...requestSettings,

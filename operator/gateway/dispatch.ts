@@ -1,10 +1,10 @@
 // From model to endpoint: takes one that is ready, or holds the request and has the pool woken until one is.
 // It knows nothing of HTTP.
 import { TimeoutError, withTimeout } from '../../common/abort.ts';
+import { Backoff } from '../../common/backoff.ts';
 import type { Clock } from '../../common/clock.ts';
 import { AppError } from '../../common/errors.ts';
 import type { Logger } from '../../common/log.ts';
-import { Backoff } from '../kube/backoff.ts';
 import type { ModelKey, PoolKey } from '../pool.ts';
 import type { Activity } from './activity.ts';
 import type { Backend, BackendChange, Endpoint, GatewayModel } from './backend.ts';

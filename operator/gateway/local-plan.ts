@@ -6,9 +6,9 @@ import { defaultClassAnnotation, type GPUClass, gpuClass } from '../../crds/gpu-
 import { apiVersion, type ReferenceModel, sampleAnnotation } from '../../crds/reference-model.ts';
 import type { Catalog } from '../../server/contract.ts';
 import { buildCatalog } from '../catalog.ts';
-import { classOf, modelKey, objectKey, type PoolKey, poolName } from '../pool.ts';
+import { modelKey, type PoolKey } from '../pool.ts';
+import { judge } from '../verdict.ts';
 import type { LocalModel } from './backend/local.ts';
-import { refusedAccess } from './backend/view.ts';
 
 export interface LocalPlan {
   models: LocalModel[];
@@ -34,8 +34,8 @@ export const builtInClass: GPUClass = gpuClass.parse({
 });
 
 /**
- * Throws MANIFEST_INVALID for a class that does not exist, UNSUPPORTED_SOURCE for weights that are not on a volume,
- * and CONFIGURATION_INVALID for a claim without a folder.
+ * Throws MANIFEST_INVALID for a model that cannot be served, or whose class does not exist, and
+ * CONFIGURATION_INVALID for a claim without a folder.
  */
 export function planLocal(
   models: readonly ReferenceModel[],
@@ -45,13 +45,16 @@ export function planLocal(
   const classes = given.length > 0 ? given : [builtInClass];
   const members = new Map<PoolKey, { gpuClass: GPUClass; models: ReferenceModel[] }>();
   const planned = models.map((model) => {
-    assertLocalSource(model, volumes);
-    const chosen = classFor(model, classes);
-    const pool = objectKey(model.metadata.namespace, poolName(model, chosen.metadata.name));
-    const member = members.get(pool) ?? { gpuClass: chosen, models: [] };
+    const { problem, pool, gpuClass } = judge(model, classes);
+    if (problem) {
+      const message = `ReferenceModel ${modelKey(model)}: ${problem.message}`;
+      throw new AppError('MANIFEST_INVALID', message);
+    }
+    assertFolder(model, volumes);
+    const member = members.get(pool) ?? { gpuClass, models: [] };
     member.models.push(model);
     members.set(pool, member);
-    return localModel(model, pool, chosen);
+    return localModel(model, pool, gpuClass);
   });
   const folderOf = (claim: string) => volumes.get(claim) ?? '';
   const pools = [...members].map(([key, { gpuClass, models }]): [PoolKey, LocalPoolPlan] => [
@@ -71,7 +74,7 @@ function localModel(model: ReferenceModel, pool: PoolKey, { spec }: GPUClass): L
   return {
     key: modelKey(model),
     pool,
-    acceptance: refusedAccess(model) ?? { state: 'Accepted' },
+    acceptance: { state: 'Accepted' },
     concurrency,
     maxSequenceTokens: limits.maxSequenceTokens,
     maxModels: spec.maxModels,
@@ -95,23 +98,11 @@ export function sampleTokens(model: ReferenceModel): number[] {
   }
 }
 
-function classFor(model: ReferenceModel, classes: readonly GPUClass[]): GPUClass {
-  const found = classOf(model, classes);
-  if ('gpuClass' in found) return found.gpuClass;
-  throw new AppError('MANIFEST_INVALID', `ReferenceModel ${modelKey(model)}: ${found.message}`);
-}
-
-function assertLocalSource(model: ReferenceModel, volumes: Volumes): void {
-  const claim = model.spec.model.persistentVolumeClaim;
-  const who = `ReferenceModel ${modelKey(model)}`;
-  if (!claim) {
-    const message = `${who}: spec.model.huggingFace is not supported yet, use persistentVolumeClaim`;
-    throw new AppError('UNSUPPORTED_SOURCE', message);
-  }
-  const { claimName } = claim;
-  if (volumes.has(claimName)) return;
+function assertFolder(model: ReferenceModel, volumes: Volumes): void {
+  const claim = model.spec.model.persistentVolumeClaim?.claimName;
+  if (claim === undefined || volumes.has(claim)) return;
   throw new AppError(
     'CONFIGURATION_INVALID',
-    `${who} reads the claim "${claimName}": say which folder that is with --volume ${claimName}=DIR`,
+    `ReferenceModel ${modelKey(model)} reads the claim "${claim}": say which folder that is with --volume ${claim}=DIR`,
   );
 }

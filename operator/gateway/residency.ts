@@ -2,12 +2,12 @@
 // A pod whose stream is broken is unknown, not empty.
 import { get, type IncomingMessage } from 'node:http';
 import { abortable, linkSignals, withTimeout } from '../../common/abort.ts';
+import { Backoff } from '../../common/backoff.ts';
 import type { Clock } from '../../common/clock.ts';
 import { AppError } from '../../common/errors.ts';
 import type { Logger } from '../../common/log.ts';
 import { type ServerState, serverState } from '../../server/contract.ts';
 import type { PodState } from '../demand.ts';
-import { Backoff } from '../kube/backoff.ts';
 import type { Backend, Endpoint } from './backend.ts';
 
 /** A stream that is silent for this long is broken: servers repeat their state every few seconds. */

@@ -1,10 +1,10 @@
 // Asks for pods as long as they are needed. Level-based: a wake that is lost, or undone by a scale-down
 // that crossed it, is repaired by the next one.
 import { withTimeout } from '../../common/abort.ts';
+import { Backoff } from '../../common/backoff.ts';
 import type { Clock } from '../../common/clock.ts';
 import { toAppError } from '../../common/errors.ts';
 import type { Logger } from '../../common/log.ts';
-import { Backoff } from '../kube/backoff.ts';
 import type { PoolKey } from '../pool.ts';
 import type { Backend } from './backend.ts';
 

@@ -2,9 +2,9 @@
 // Knows nothing of what the objects mean. Objects in it are never changed, only replaced.
 
 import { abortable, withTimeout } from '../../common/abort.ts';
+import { Backoff } from '../../common/backoff.ts';
 import type { Clock } from '../../common/clock.ts';
 import type { Logger } from '../../common/log.ts';
-import { Backoff } from './backoff.ts';
 import type { KubeClient, Selection } from './client.ts';
 import type { WatchEvent } from './envelopes.ts';
 import { isGone } from './errors.ts';

@@ -1,7 +1,6 @@
 // A cluster through its own tools: kubectl and helm as a person would type them. Knows nothing of any test's story.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
@@ -41,19 +40,6 @@ export async function getOne(kind: string, namespace: string, name: string): Pro
   return JSON.parse(
     await kubectl(['get', kind, name, '-n', namespace, '-o', 'json']),
   ) as KubeObject;
-}
-
-/** Tries `attempt` until it does not throw; then its value. Fails with its last error after `timeoutMs`. */
-export async function eventually<T>(attempt: () => Promise<T>, timeoutMs = 60_000): Promise<T> {
-  const end = Date.now() + timeoutMs;
-  for (;;) {
-    try {
-      return await attempt();
-    } catch (err) {
-      if (Date.now() >= end) throw err;
-      await sleep(200);
-    }
-  }
 }
 
 export interface Change {

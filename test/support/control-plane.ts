@@ -6,7 +6,6 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { homedir, networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { KubeConfig } from '@kubernetes/client-node';
 import { systemClock } from '../../common/clock.ts';
@@ -93,22 +92,6 @@ export const fakeNode = (name: string): object => ({
 });
 
 export const newName = (prefix: string): string => `${prefix}-${randomBytes(4).toString('hex')}`;
-
-/**
- * Waits for something the cluster does by itself. Give an assert.ok in `attempt` a message: without one, node reads
- * the source for it at each failure, and that takes seconds.
- */
-export async function eventually<T>(attempt: () => Promise<T>, timeoutMs = 30_000): Promise<T> {
-  const end = Date.now() + timeoutMs;
-  for (;;) {
-    try {
-      return await attempt();
-    } catch (err) {
-      if (Date.now() >= end) throw err;
-      await sleep(50);
-    }
-  }
-}
 
 export const missing = async <T extends KubeObject>(
   client: KubeClient,

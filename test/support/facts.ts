@@ -1,8 +1,8 @@
 // Pods, Deployments and the facts of a model as the operator meets them, with sensible defaults.
 import type { ModelFacts } from '../../operator/controller/plan/facts.ts';
-import { judge } from '../../operator/controller/plan/verdict.ts';
 import type { Deployment, Pod } from '../../operator/kube/resources.ts';
 import { labelNames } from '../../operator/pool.ts';
+import { judge } from '../../operator/verdict.ts';
 import type { ModelState, ServerState } from '../../server/contract.ts';
 import { gpuClass, referenceModel } from './builders.ts';
 

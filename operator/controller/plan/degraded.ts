@@ -1,5 +1,7 @@
 // The Degraded condition: did the last attempt to serve the model fail, and by what. Pure.
 // It carries the real failure of pod or model, and stands until an attempt succeeds or the spec changes.
+
+import type { Problem } from '../../verdict.ts';
 import {
   type Finding,
   type Holding,
@@ -11,7 +13,6 @@ import {
   yes,
 } from './facts.ts';
 import { failureOf, isReady, podFailures } from './pods.ts';
-import type { Problem } from './verdict.ts';
 
 /** Of objects, not of attempts: over as soon as they are not found any more. */
 const momentary = ['ApplyFailed', 'PodsNotCreated'];

@@ -3,8 +3,8 @@ import type { ReferenceModel } from '../../../crds/reference-model.ts';
 import type { ModelState, ServerState } from '../../../server/contract.ts';
 import type { Deployment, Pod } from '../../kube/resources.ts';
 import { modelKey } from '../../pool.ts';
+import type { Problem, Verdict } from '../../verdict.ts';
 import { isTerminating, nameOf } from './pods.ts';
-import type { Problem, Verdict } from './verdict.ts';
 
 export interface ModelFacts {
   model: ReferenceModel;

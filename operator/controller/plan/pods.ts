@@ -1,6 +1,6 @@
 // What a pod says about itself, as far as models care: is it ready, since when, and what is wrong with it. Pure.
 import type { Pod } from '../../kube/resources.ts';
-import type { Problem } from './verdict.ts';
+import type { Problem } from '../../verdict.ts';
 
 export type ContainerStatus = NonNullable<NonNullable<Pod['status']>['containerStatuses']>[number];
 

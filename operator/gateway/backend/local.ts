@@ -1,10 +1,10 @@
 // Pools as child processes on this machine: wake starts one, idleness stops it. At most one process per pool:
 // a second one would share the same processors.
 import { abortable } from '../../../common/abort.ts';
+import { Backoff } from '../../../common/backoff.ts';
 import type { Clock } from '../../../common/clock.ts';
 import type { Logger } from '../../../common/log.ts';
 import type { DemandReport } from '../../demand.ts';
-import { Backoff } from '../../kube/backoff.ts';
 import type { ModelKey, PoolKey } from '../../pool.ts';
 import { decideReplicas, type ModelActivity, type ScaleReason } from '../../scale.ts';
 import type { Backend, BackendChange, Endpoint, GatewayModel } from '../backend.ts';

@@ -13,6 +13,7 @@ import {
   poolName,
   serverPort,
 } from '../../pool.ts';
+import { refusal } from '../../verdict.ts';
 import type { Acceptance, Endpoint, GatewayModel } from '../backend.ts';
 
 export function gatewayModel(model: ReferenceModel, classes: readonly GPUClass[]): GatewayModel {
@@ -22,18 +23,18 @@ export function gatewayModel(model: ReferenceModel, classes: readonly GPUClass[]
   return {
     key: modelKey(model),
     pool: gpuClass && objectKey(model.metadata.namespace, poolName(model, gpuClass.metadata.name)),
-    acceptance: refusedAccess(model) ?? acceptanceOf(model),
+    acceptance: refused(model) ?? acceptanceOf(model),
     concurrency: scaling.concurrency,
     maxSequenceTokens: limits.maxSequenceTokens,
     maxModels: gpuClass?.spec.maxModels ?? 1,
   };
 }
 
-/** Fails closed: what asks for more than anonymous access is not served before there is such a thing. */
-export const refusedAccess = ({ spec }: ReferenceModel): Acceptance | undefined =>
-  spec.access === 'Anonymous'
-    ? undefined
-    : { state: 'Refused', message: `spec.access ${spec.access} is not supported` };
+/** Fails closed, whatever an operator of another version says: what asks for authentication is not served to all. */
+function refused(model: ReferenceModel): Acceptance | undefined {
+  const problem = refusal(model);
+  return problem && { state: 'Refused', message: problem.message };
+}
 
 /** The operator's judgement. One of an older spec is none. */
 function acceptanceOf(model: ReferenceModel): Acceptance {

@@ -69,15 +69,23 @@ describe('planLocal', () => {
     });
   });
 
-  it('refuses weights that are not on a volume', () => {
-    const model = referenceModel({ spec: { model: { huggingFace: { repo: 'a/b' } } } });
+  const unsupported = {
+    'weights that are not on a volume': { model: { huggingFace: { repo: 'a/b' } } },
+    'a model that asks for authentication': { access: 'Authenticated' },
+    'a class that does not exist': { gpuClass: 'none' },
+  };
+  for (const [name, spec] of Object.entries(unsupported)) {
+    it(`refuses ${name}`, () => {
+      const model = referenceModel({ spec });
 
-    assert.throws(() => planLocal([model], [], volumes), { code: 'UNSUPPORTED_SOURCE' });
-  });
+      assert.throws(() => planLocal([model], [], volumes), { code: 'MANIFEST_INVALID' });
+    });
+  }
 
-  it('does not serve to everyone what asks for authentication', () => {
-    const model = referenceModel({ spec: { access: 'Authenticated' } });
+  it('refuses a class whose device it cannot compute on', () => {
+    const cuda = gpuClass({ metadata: { name: 'a100' }, spec: { executionProvider: 'CUDA' } });
+    const model = referenceModel({ spec: { gpuClass: 'a100' } });
 
-    assert.equal(planLocal([model], [], volumes).models[0]?.acceptance.state, 'Refused');
+    assert.throws(() => planLocal([model], [cuda], volumes), { code: 'MANIFEST_INVALID' });
   });
 });

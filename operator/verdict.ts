@@ -1,7 +1,7 @@
 // May this model be served at all, and in which pool? A chain of checks on the spec; the first that fails is told. Pure.
-import type { GPUClass } from '../../../crds/gpu-class.ts';
-import type { Quantization, ReferenceModel } from '../../../crds/reference-model.ts';
-import { classOf, objectKey, type PoolKey, poolName } from '../../pool.ts';
+import type { GPUClass } from '../crds/gpu-class.ts';
+import type { Quantization, ReferenceModel } from '../crds/reference-model.ts';
+import { classOf, objectKey, type PoolKey, poolName } from './pool.ts';
 
 /** One PascalCase word, as in a condition, and a sentence for a person. */
 export interface Problem {
@@ -52,11 +52,18 @@ const checks: readonly Check[] = [
   },
 ];
 
-export function judge(model: ReferenceModel, classes: readonly GPUClass[]): Verdict {
+/** What in the spec alone keeps this version from serving the model. */
+export function refusal(model: ReferenceModel): Problem | undefined {
   for (const check of checks) {
     const problem = check(model);
-    if (problem) return { problem };
+    if (problem) return problem;
   }
+  return undefined;
+}
+
+export function judge(model: ReferenceModel, classes: readonly GPUClass[]): Verdict {
+  const problem = refusal(model);
+  if (problem) return { problem };
   const found = classOf(model, classes);
   if (!('gpuClass' in found)) return { problem: found };
   const { metadata, spec } = found.gpuClass;

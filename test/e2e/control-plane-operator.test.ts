@@ -6,7 +6,6 @@ import { type Pod, resources } from '../../operator/kube/resources.ts';
 import { classManifest, modelManifest } from '../support/builders.ts';
 import {
   type ControlPlane,
-  eventually,
   FakeGateway,
   fakeNode,
   hasKwok,
@@ -17,6 +16,7 @@ import {
   startControlPlane,
   startOperator,
 } from '../support/control-plane.ts';
+import { eventually } from '../support/eventually.ts';
 
 if (noControlPlane) console.log(`skipped: ${noControlPlane}`);
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Backoff, backoffMs } from '../../../../operator/kube/backoff.ts';
+import { Backoff, backoffMs } from '../../../common/backoff.ts';
 
 describe('backoffMs', () => {
   const most = (failures: number) =>

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { judge } from '../../../../../operator/controller/plan/verdict.ts';
-import { gpuClass, referenceModel } from '../../../../support/builders.ts';
+import { judge } from '../../../operator/verdict.ts';
+import { gpuClass, referenceModel } from '../../support/builders.ts';
 
 const cpu = gpuClass();
 const isDefault = gpuClass({
@@ -15,6 +15,14 @@ describe('judge', () => {
 
     assert.equal(verdict.problem, undefined);
     assert.equal(verdict.pool, 'rl/rfm-pool-cpu');
+  });
+
+  it('refuses a class whose device it cannot compute on', () => {
+    const cuda = gpuClass({ metadata: { name: 'a100' }, spec: { executionProvider: 'CUDA' } });
+
+    const verdict = judge(referenceModel({ spec: { gpuClass: 'a100' } }), [cuda]);
+
+    assert.equal(verdict.problem?.reason, 'UnsupportedProvider');
   });
 
   it('gives a dedicated model a pool of its own, on the default class', () => {
