@@ -32,6 +32,16 @@ describe('writeAtomically', () => {
     assert.deepEqual(readdirSync(folder.path), ['a']);
   });
 
+  it('says CONFIGURATION_INVALID when the cache folder is none', async () => {
+    using folder = temporaryFolder();
+    const file = path.join(folder.path, 'a');
+    writeFileSync(file, '');
+
+    const fails = writeAtomically(path.join(file, 'b/c'), (h) => h.writeFile(''), neverAborted);
+
+    await assert.rejects(fails, { code: 'CONFIGURATION_INVALID' });
+  });
+
   it('leaves nothing when it is given up', async () => {
     using folder = temporaryFolder();
     const reason = new Error('given up');

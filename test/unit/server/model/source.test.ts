@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import {
   cpSync,
   mkdirSync,
@@ -97,6 +98,20 @@ describe('readCheckpoint', () => {
       change: (at: string) =>
         renameSync(path.join(at, 'model.safetensors'), path.join(at, 'pytorch_model.bin')),
     },
+    ...['config.json', 'model.safetensors'].map((file) => ({
+      name: `a folder in place of ${file}`,
+      change: (at: string) => {
+        rmSync(path.join(at, file));
+        mkdirSync(path.join(at, file));
+      },
+    })),
+    {
+      name: 'a folder in place of the index',
+      change: (at: string) => {
+        rmSync(path.join(at, 'model.safetensors'));
+        mkdirSync(path.join(at, 'model.safetensors.index.json'));
+      },
+    },
     {
       name: 'a file in place of the folder',
       change: (at: string) => {
@@ -113,6 +128,14 @@ describe('readCheckpoint', () => {
       await assert.rejects(read(volume.path, 'model'), { code: 'MODEL_FILES_MISSING' });
     });
   }
+
+  it('does not wait for what is written into a pipe', async () => {
+    using volume = volumeWith('llama');
+    rmSync(volume.at('model.safetensors'));
+    execFileSync('mkfifo', [volume.at('model.safetensors')]);
+
+    await assert.rejects(read(volume.path, 'model'), { code: 'MODEL_FILES_MISSING' });
+  });
 
   it('says MODEL_FILES_MISSING when a shard is missing', async () => {
     using volume = volumeWith('llama-fp16-sharded');

@@ -1,0 +1,110 @@
+// A cache over things whose load and end a test decides.
+import assert from 'node:assert/strict';
+import { AppError, type ErrorCode } from '../../common/errors.ts';
+import { silentLogger } from '../../common/log.ts';
+import { type Lease, type Load, ModelCache } from '../../server/model/cache.ts';
+import { FakeClock } from './clock.ts';
+import { catalogModel } from './server-kit.ts';
+
+export const forever = new AbortController().signal;
+export const gone = new Error('the client left');
+
+/** Something in memory, whose load and end a test decides. */
+export class Thing {
+  readonly ended: Promise<void>;
+  isResident = false;
+  isClosing = false;
+  finishLoad: (failure?: AppError) => void = () => {};
+  /** Of a close that was asked for, or of itself. */
+  end: () => void = () => {};
+  readonly name: string;
+  readonly bytes: number;
+
+  readonly #endsWhenClosed: boolean;
+
+  constructor(name: string, bytes: number, endsWhenClosed: boolean) {
+    this.name = name;
+    this.bytes = bytes;
+    this.#endsWhenClosed = endsWhenClosed;
+    this.ended = new Promise((resolve) => {
+      this.end = () => {
+        this.isResident = false;
+        resolve();
+      };
+    });
+  }
+
+  close(): Promise<void> {
+    this.isClosing = true;
+    if (this.#endsWhenClosed) this.end();
+    return this.ended;
+  }
+}
+
+interface WorldOptions {
+  maxModels?: number;
+  memoryBytes?: number;
+  bytesOf?: (name: string) => number;
+  /** Loads and closes finish by themselves. */
+  isPrompt?: boolean;
+}
+
+/** A cache over things. */
+export class World {
+  readonly clock = new FakeClock();
+  readonly shutdown = new AbortController();
+  readonly things: Thing[] = [];
+  readonly outcomes: (ErrorCode | undefined)[] = [];
+  evictions = 0;
+  readonly cache: ModelCache<Thing>;
+  readonly #options: WorldOptions;
+
+  constructor(options: WorldOptions = {}) {
+    this.#options = options;
+    this.cache = new ModelCache({
+      load: this.#load,
+      limits: { maxModels: options.maxModels ?? 2, memoryBytes: options.memoryBytes ?? 100 },
+      loadTimeoutMs: 600_000,
+      roomTimeoutMs: 60_000,
+      clock: this.clock,
+      log: silentLogger,
+      observer: {
+        onLoad: (_seconds, code) => void this.outcomes.push(code),
+        onEvict: () => void this.evictions++,
+      },
+      shutdown: this.shutdown.signal,
+    });
+  }
+
+  acquire(name: string, signal = forever): Promise<Lease<Thing>> {
+    return this.cache.acquire(catalogModel(name), signal);
+  }
+
+  thing(name: string): Thing {
+    const thing = this.things.findLast((t) => t.name === name);
+    assert.ok(thing, `no load of ${name} yet`);
+    return thing;
+  }
+
+  residents(): Thing[] {
+    return this.things.filter((thing) => thing.isResident);
+  }
+
+  readonly #load: Load<Thing> = async (model, { reserve, signal }) => {
+    const { bytesOf, isPrompt } = this.#options;
+    const thing = new Thing(model.name, bytesOf?.(model.name) ?? 10, isPrompt ?? false);
+    this.things.push(thing);
+    await reserve(thing.bytes);
+    thing.isResident = true;
+    if (isPrompt) return thing;
+    await new Promise<void>((resolve, reject) => {
+      const fail = (reason: Error) => {
+        thing.end();
+        reject(reason);
+      };
+      thing.finishLoad = (failure) => (failure ? fail(failure) : resolve());
+      signal.addEventListener('abort', () => fail(signal.reason as Error));
+    });
+    return thing;
+  };
+}
