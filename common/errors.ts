@@ -143,8 +143,8 @@ export const errorKinds = {
     'use one that the message lists',
   ),
   MODEL_FILES_MISSING: broken(
-    'the folder lacks config.json or safetensors files',
-    'check the claim and the path of spec.model',
+    'the folder lacks config.json or safetensors files, or they cannot be read',
+    'check the claim, the path of spec.model and the permissions of its files',
   ),
   CONFIG_INVALID: broken('config.json is not valid', 'restore the file from its source'),
   WEIGHTS_CORRUPT: broken(

@@ -92,7 +92,10 @@ const completionLimits = (config: ServerConfig) => ({
 const requireJson: RequestHandler = function requireJson(req, _res, next) {
   if (req.is('application/json') === false) {
     const given = req.get('content-type') ?? 'none';
-    throw new AppError('UNSUPPORTED_MEDIA_TYPE', `reading the body: content type "${given}"`);
+    throw new AppError(
+      'UNSUPPORTED_MEDIA_TYPE',
+      `reading the body: content type "${given}", send application/json`,
+    );
   }
   next();
 };

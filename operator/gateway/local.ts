@@ -58,6 +58,7 @@ export async function main(env: NodeJS.ProcessEnv, argv: string[]): Promise<void
   const config = parseConfig(localConfig, env);
   const log = createLogger('local', config.REFMODEL_LOG_LEVEL, 2);
   const { models, classes, notes } = await readManifests(flags.manifests);
+  for (const note of notes) process.stderr.write(`note: ${note}\n`);
   if (models.length === 0) {
     throw new AppError(
       'MANIFEST_INVALID',
@@ -65,7 +66,6 @@ export async function main(env: NodeJS.ProcessEnv, argv: string[]): Promise<void
     );
   }
   const plan = planLocal(models, classes, await readVolumes(flags.volumes));
-  for (const note of notes) process.stderr.write(`note: ${note}\n`);
 
   const cache = flags.cache ?? join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'refmodel');
   const clock = systemClock;
@@ -111,7 +111,8 @@ function readFlags(argv: string[]): Flags {
       },
     });
     if (!values.help && positionals.length === 0) throw new Error('no manifest is given');
-    if (!/^\d{1,5}$/.test(values.port)) throw new Error(`--port ${values.port} is not a port`);
+    if (!/^\d{1,5}$/.test(values.port) || Number(values.port) > 65_535)
+      throw new Error(`--port ${values.port} is not a port`);
     return {
       isHelp: values.help,
       manifests: positionals,

@@ -81,6 +81,7 @@ function addObject(value: unknown, place: Place, manifests: Manifests): void {
   }
   if (isOurs && head.kind === 'ReferenceModel') addModel(value, place, manifests);
   else if (isOurs && head.kind === 'GPUClass') addClass(value, place, manifests);
+  else if (isOurs) throw invalid(place, `kind: "${head.kind}" is unknown`);
   else manifests.notes.push(`${place}: ${head.kind} is ignored`);
 }
 
@@ -103,10 +104,32 @@ function addClass(value: unknown, place: Place, { classes }: Manifests): void {
 
 function parse<T extends z.ZodType>(schema: T, value: unknown, place: Place): z.output<T> {
   const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const problems = result.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
-  throw invalid(place, problems.join('; '), result.error);
+  if (!result.success) {
+    const problems = result.error.issues.map(
+      ({ path, message }) => `${path.join('.')}: ${message}`,
+    );
+    throw invalid(place, problems.join('; '), result.error);
+  }
+  const [unknown] = unknownFields(specOf(value), specOf(result.data), 'spec');
+  if (unknown) throw invalid(place, `${unknown}: there is no such field`);
+  return result.data;
 }
+
+const objectWithSpec = z.object({ spec: z.unknown() });
+const specOf = (value: unknown): unknown => objectWithSpec.safeParse(value).data?.spec;
+
+/** Fields of `given` that the schema dropped: a misspelt one would silently keep its default. kubectl refuses them too. */
+function unknownFields(given: unknown, kept: unknown, path: string): string[] {
+  if (!isObject(given) || !isObject(kept)) return [];
+  return Object.entries(given).flatMap(([name, value]) =>
+    Object.hasOwn(kept, name)
+      ? unknownFields(value, kept[name], `${path}.${name}`)
+      : [`${path}.${name}`],
+  );
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null;
 
 const invalid = (place: Place, what: string, cause?: unknown) =>
   new AppError('MANIFEST_INVALID', `reading ${place}: ${what}`, { cause });

@@ -21,8 +21,8 @@ export interface Address {
 const podPaths = new Set(['state', 'metrics', 'readyz', 'healthz']);
 
 /**
- * Finds the model by host, else by path. Throws ROUTE_NOT_FOUND for a path that no client may reach,
- * and MODEL_NOT_FOUND for `/cache/<model>` of a model that does not exist.
+ * Finds the model by host, else by path. Throws ROUTE_NOT_FOUND for a target without a path, and
+ * MODEL_NOT_FOUND for a path that names a model that does not exist.
  */
 export function readAddress(
   request: { host: string | undefined; url: string },
@@ -55,7 +55,7 @@ export function resolveModel(
   if (first && (models.size === 1 || isOnlyCache(address, first, models))) return first;
   throw new AppError(
     'AMBIGUOUS_MODEL',
-    `finding the model: the request names none, and there are ${models.size}`,
+    `finding the model: there are ${models.size}, name one: "model": "namespace/name" in the body`,
   );
 }
 
@@ -114,11 +114,13 @@ function byHost(host: string, models: Models): GatewayModel | undefined {
   return name && namespace ? models.get(objectKey(namespace, name)) : undefined;
 }
 
-/** `/<namespace>/<name>/<rest>`, if there is such a model and a rest. */
+/** `/<namespace>/<name>/<rest>`, if there is such a model and a rest. No path of a pod has `v1` there. */
 function byPath(path: string, models: Models): Pick<Address, 'model' | 'path'> {
   const [, namespace, name, rest] = /^\/([^/]+)\/([^/]+)(\/.+)$/.exec(path) ?? [];
   const model = namespace && name ? models.get(objectKey(namespace, name)) : undefined;
-  return model && rest ? { model, path: rest } : { model: undefined, path };
+  if (model && rest) return { model, path: rest };
+  if (rest?.startsWith('/v1/')) throw notFound(`${namespace}/${name}`);
+  return { model: undefined, path };
 }
 
 /** `/cache/<namespace>/<name>` and `/cache/<name>` name their model, whatever the rest of the address says. */
@@ -150,5 +152,8 @@ function byName(name: string, models: Models): GatewayModel {
     throw new AppError('AMBIGUOUS_MODEL', `finding the model: "${name}" may be ${keys}`);
   }
   if (first) return first;
-  throw new AppError('MODEL_NOT_FOUND', `finding the model: there is no "${name}"`);
+  throw notFound(name);
 }
+
+const notFound = (name: string) =>
+  new AppError('MODEL_NOT_FOUND', `finding the model: there is no "${name}"`);

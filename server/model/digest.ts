@@ -6,7 +6,7 @@ import { open, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { AppError } from '../../common/errors.ts';
-import { isErrno, writeAtomically } from './disk.ts';
+import { asDiskError, isErrno, writeAtomically } from './disk.ts';
 
 const chunkBytes = 4 << 20;
 
@@ -54,7 +54,7 @@ async function recall(file: string): Promise<z.output<typeof memory> | undefined
     return memory.safeParse(JSON.parse(await readFile(file, 'utf8'))).data;
   } catch (err: unknown) {
     if (isErrno(err, 'ENOENT') || err instanceof SyntaxError) return undefined;
-    throw err;
+    throw asDiskError(err, file);
   }
 }
 

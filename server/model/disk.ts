@@ -8,7 +8,7 @@ import { AppError } from '../../common/errors.ts';
 /** A writer touches its file every moment; one this old was left by a process that died. */
 const abandonedAfterMs = 3_600_000;
 
-/** Creates or replaces `file` with what `write` puts there. Throws DISK_FULL; leaves nothing behind when it fails. */
+/** Creates or replaces `file` with what `write` puts there. Throws what asDiskError gives; leaves nothing behind then. */
 export async function writeAtomically(
   file: string,
   write: (handle: FileHandle) => Promise<void>,
@@ -24,7 +24,7 @@ export async function writeAtomically(
     await rename(temporary, file);
     await syncFolder(folder);
   } catch (err: unknown) {
-    await rm(temporary, { force: true });
+    await rm(temporary, { force: true }).catch(() => {}); // the first error is the one to tell
     throw asDiskError(err, file);
   }
 }
@@ -95,10 +95,15 @@ export async function writeFully(
   }
 }
 
-/** `err`, as DISK_FULL when there is no room or no quota left. */
+/** `err`, as DISK_FULL when there is no room or no quota left, as CONFIGURATION_INVALID for a folder that is no cache. */
 export function asDiskError(err: unknown, file: string): unknown {
-  if (!isErrno(err, 'ENOSPC', 'EDQUOT', 'EFBIG')) return err;
-  return new AppError('DISK_FULL', `writing ${file}: no room is left`, { cause: err });
+  if (isErrno(err, 'ENOSPC', 'EDQUOT', 'EFBIG'))
+    return new AppError('DISK_FULL', `writing ${file}: no room is left`, { cause: err });
+  if (err instanceof Error && isErrno(err, 'EACCES', 'EPERM', 'EROFS', 'ENOTDIR')) {
+    const message = `the cache folder must be one that can be written: ${err.message}`;
+    return new AppError('CONFIGURATION_INVALID', message, { cause: err });
+  }
+  return err;
 }
 
 export const isErrno = (err: unknown, ...codes: string[]): boolean =>

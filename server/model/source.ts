@@ -1,7 +1,7 @@
 // Finds the files of a checkpoint on a volume and proves that they are there, inside it and whole.
 // Knows Hugging Face's file names; does not know what the tensors mean.
-import type { Stats } from 'node:fs';
-import { readdir, readFile, realpath, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, readdir, readFile, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { AppError } from '../../common/errors.ts';
@@ -33,17 +33,17 @@ const indexName = 'model.safetensors.index.json';
  * WEIGHTS_CORRUPT or TENSOR_MISSING.
  */
 export async function readCheckpoint(source: VolumePath, signal: AbortSignal): Promise<Checkpoint> {
-  const root = await resolve(source.root);
+  const root = await reach(source.root, (at) => realpath(at));
   const folder = await resolveInside(root, path.resolve(root, source.path));
-  if (!(await statOf(folder)).isDirectory()) throw missing(`${folder} is not a folder`);
-  const names = new Set(await readdir(folder));
+  if (!(await reach(folder, stat)).isDirectory()) throw missing(`${folder} is not a folder`);
+  const names = new Set(await reach(folder, (at) => readdir(at)));
   if (!names.has(configName)) throw missing(`${folder} has no ${configName}`);
   const weightMap = await readWeightMap(root, folder, names);
   const files = new Map<string, string>();
   for (const name of [configName, ...weightMap.shards]) {
-    files.set(name, await resolveInside(root, path.resolve(folder, name)));
+    files.set(name, await fileInside(root, path.resolve(folder, name)));
   }
-  const config = await readJson(await resolveInside(root, path.join(folder, configName)));
+  const config = await readJson(await fileInside(root, path.join(folder, configName)));
   const tensors = await readShards(files, weightMap, signal);
   return { folder, config, files, tensors };
 }
@@ -62,7 +62,7 @@ async function readWeightMap(
 ): Promise<WeightMap> {
   if (names.has(weightsName)) return { shards: [weightsName] };
   if (!names.has(indexName)) throw withoutWeights(folder, names);
-  const file = await resolveInside(root, path.join(folder, indexName));
+  const file = await fileInside(root, path.join(folder, indexName));
   const index = z.object({ weight_map: z.record(z.string(), z.string().min(1)) });
   const parsed = index.safeParse(await readJson(file));
   if (!parsed.success) throw corrupt(file, 'weight_map is missing or is not a map of names');
@@ -97,10 +97,18 @@ async function readShards(
   return tensors;
 }
 
+/** As resolveInside, for a file that can be read: opening a pipe would wait until someone writes into it. */
+async function fileInside(root: string, file: string): Promise<string> {
+  const real = await resolveInside(root, file);
+  if (!(await reach(real, stat)).isFile()) throw missing(`${file} is not a file`);
+  await reach(real, (at) => access(at, constants.R_OK));
+  return real;
+}
+
 /** `file` with links resolved. Throws PATH_ESCAPES_VOLUME when it, or what it links to, is not under `root`. */
 async function resolveInside(root: string, file: string): Promise<string> {
   assertInside(root, file);
-  const real = await resolve(file);
+  const real = await reach(file, (at) => realpath(at));
   assertInside(root, real);
   return real;
 }
@@ -112,19 +120,12 @@ function assertInside(root: string, file: string): void {
   }
 }
 
-async function resolve(file: string): Promise<string> {
+/** What `look` finds at `file`. Throws MODEL_FILES_MISSING with what the file system says. */
+async function reach<T>(file: string, look: (file: string) => Promise<T>): Promise<T> {
   try {
-    return await realpath(file);
+    return await look(file);
   } catch (err: unknown) {
-    throw missing(`${file} cannot be reached`, err);
-  }
-}
-
-async function statOf(file: string): Promise<Stats> {
-  try {
-    return await stat(file);
-  } catch (err: unknown) {
-    throw missing(`${file} cannot be reached`, err);
+    throw missing(err instanceof Error ? err.message : String(err), err);
   }
 }
 

@@ -28,6 +28,11 @@ describe('refmodel local refuses', () => {
         want: 'CONFIGURATION_INVALID',
       },
       {
+        name: 'a port above the last one',
+        argv: () => ['m.yaml', '--port', '65536'],
+        want: 'CONFIGURATION_INVALID',
+      },
+      {
         name: 'a manifest that is not there',
         argv: (at) => [join(at, 'none.yaml')],
         want: 'MANIFEST_INVALID',

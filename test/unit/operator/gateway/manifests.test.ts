@@ -81,6 +81,21 @@ describe('manifests', () => {
     },
     { name: 'a name that is none', text: document('A_b'), says: /metadata\.name/ },
     { name: 'no kind', text: 'a: 1\n', says: /kind/ },
+    {
+      name: 'a kind of ours that does not exist',
+      text: document('a').replace('ReferenceModel', 'RefModel'),
+      says: /document 1.*kind.*RefModel/,
+    },
+    {
+      name: 'a field that does not exist',
+      text: document('a', 'model: {persistentVolumeClaim: {claimName: m}}, quantisation: None'),
+      says: /document 1.*spec\.quantisation/,
+    },
+    {
+      name: 'a field that does not exist, further inside',
+      text: document('a', 'model: {persistentVolumeClaim: {claimName: m, folder: x}}'),
+      says: /spec\.model\.persistentVolumeClaim\.folder/,
+    },
     { name: 'a list instead of an object', text: '- a\n', says: /kind/ },
     { name: 'another version', text: document('a').replace('v1alpha1', 'v9'), says: /apiVersion/ },
     {

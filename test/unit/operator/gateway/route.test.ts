@@ -126,6 +126,12 @@ const cases: Case[] = [
     want: 'MODEL_NOT_FOUND',
   },
   {
+    name: 'a path of a model that does not exist, though there is one other',
+    models: known('rl/tiny'),
+    url: '/rl/none/v1/logprobs',
+    want: 'MODEL_NOT_FOUND',
+  },
+  {
     name: 'the Service of a model that is gone, though there is one other',
     models: known('rl/tiny'),
     host: 'gone.rl.svc',

@@ -79,8 +79,8 @@ describe('writeAtomically', () => {
 });
 
 describe('asDiskError', () => {
-  it('keeps what has nothing to do with room', () => {
-    const err = full('EACCES');
+  it('keeps what has nothing to do with the folder', () => {
+    const err = full('EIO');
 
     assert.equal(asDiskError(err, 'file'), err);
   });
