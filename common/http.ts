@@ -133,7 +133,11 @@ export interface Listening {
 }
 
 export async function listen(app: Express, portNumber: number, host?: string): Promise<Listening> {
-  const server = createServer({ requestTimeout: 0, headersTimeout: 30_000 }, app);
+  const server = createServer(
+    // Longer than the pools of clients keep a connection: who closes first must not be us.
+    { requestTimeout: 0, headersTimeout: 30_000, keepAliveTimeout: 75_000 },
+    app,
+  );
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(portNumber, host, resolve);

@@ -20,12 +20,13 @@ export function gatewayModel(model: ReferenceModel, classes: readonly GPUClass[]
   const found = classOf(model, classes);
   const gpuClass = 'gpuClass' in found ? found.gpuClass : undefined;
   const { scaling, limits } = model.spec;
+  const contextTokens = model.status?.model?.contextTokens ?? Number.POSITIVE_INFINITY;
   return {
     key: modelKey(model),
     pool: gpuClass && objectKey(model.metadata.namespace, poolName(model, gpuClass.metadata.name)),
     acceptance: refused(model) ?? acceptanceOf(model),
     concurrency: scaling.concurrency,
-    maxSequenceTokens: limits.maxSequenceTokens,
+    maxSequenceTokens: Math.min(limits.maxSequenceTokens, contextTokens),
     maxModels: gpuClass?.spec.maxModels ?? 1,
   };
 }

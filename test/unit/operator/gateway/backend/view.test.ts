@@ -52,6 +52,13 @@ const pod = (
 });
 
 describe('gatewayModel', () => {
+  it('promises no longer rows than the context of the model, once that is known', () => {
+    const model = referenceModel({ status: { model: { contextTokens: 1024 } } });
+
+    assert.equal(gatewayModel(model, [cpu]).maxSequenceTokens, 1024);
+    assert.equal(gatewayModel(referenceModel(), [cpu]).maxSequenceTokens, 8192);
+  });
+
   it('carries what the gateway needs', () => {
     const model = referenceModel({
       spec: { scaling: { concurrency: 3 }, limits: { maxSequenceTokens: 9 } },
