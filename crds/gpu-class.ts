@@ -47,32 +47,42 @@ export const gpuClassSpec = z.object({
     .describe('Resources of the server container, the GPU among them.'),
   memory: quantity.describe('Memory that the cache of models may fill, for instance "70Gi".'),
   maxModels: z.int().min(1).max(64).default(2).describe('Models that a pod holds at most.'),
-  nodeSelector: z.record(z.string().max(316), z.string().max(63)).optional(),
-  tolerations: z.array(toleration).max(64).optional(),
+  nodeSelector: z
+    .record(z.string().max(316), z.string().max(63))
+    .optional()
+    .describe('Labels of the nodes that pods may run on.'),
+  tolerations: z
+    .array(toleration)
+    .max(64)
+    .optional()
+    .describe('Taints of nodes that pods put up with.'),
   affinity: z
     .record(z.string(), z.unknown())
     .optional()
     .describe('core/v1 Affinity, passed to the pods as it is.'),
-  runtimeClassName: short.optional(),
-  priorityClassName: short.optional(),
+  runtimeClassName: short.optional().describe('RuntimeClass of the pods.'),
+  priorityClassName: short.optional().describe('PriorityClass of the pods.'),
   image: z.string().max(1024).optional().describe("Default: the operator's own server image."),
   cache: cache
     .prefault({})
     .describe('Volume of converted models. Default: an emptyDir that ends with the pod.'),
   rollout: z
     .object({
-      maxSurge: rolloutAmount.default('1'),
-      maxUnavailable: rolloutAmount.default('0'),
+      maxSurge: rolloutAmount.default('1').describe('Pods above the wanted number: "1", "25%".'),
+      maxUnavailable: rolloutAmount
+        .default('0')
+        .describe('Pods below the wanted number: "0", "25%".'),
       drainTimeout: duration.default('2m').describe('Time that requests in flight get at the end.'),
     })
-    .prefault({}),
+    .prefault({})
+    .describe('How pods are replaced when the class changes.'),
 });
 export type GPUClassSpec = z.output<typeof gpuClassSpec>;
 
 export const gpuClass = z.object({
   apiVersion: z.literal(apiVersion),
   kind: z.literal('GPUClass'),
-  metadata: ruledMeta,
+  metadata: ruledMeta.omit({ namespace: true }),
   spec: gpuClassSpec,
 });
 export type GPUClass = z.output<typeof gpuClass>;

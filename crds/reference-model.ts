@@ -14,7 +14,11 @@ export type Quantization = (typeof quantizations)[number];
 /** Token ids, as JSON, that `refmodel local` puts into the curl line it prints for the model. */
 export const sampleAnnotation = `${group}/sample-input-ids`;
 
-const name = z.string().min(1).max(253);
+/** Name of a claim or Secret: RFC 1123. */
+const name = z
+  .string()
+  .max(253)
+  .regex(/^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$/);
 
 const huggingFace = z.object({
   repo: z
@@ -117,8 +121,8 @@ export const referenceModelSpec = z.object({
     .boolean()
     .default(false)
     .describe('Load the model when a pod starts, not at the first request.'),
-  scaling: scaling.prefault({}),
-  limits: limits.prefault({}),
+  scaling: scaling.prefault({}).describe('How many pods, and for how long.'),
+  limits: limits.prefault({}).describe('Largest input.'),
   fidelity: z
     .object({
       maxKL: z

@@ -40,7 +40,7 @@ const waking = (): EventNote => ({
   type: 'Normal',
   reason: 'Waking',
   action: 'Scaling',
-  note: 'a request came in, a pod is starting',
+  note: 'a pod is starting',
 });
 
 const nowLoaded = ({ message }: Condition, total: string | undefined): EventNote => ({

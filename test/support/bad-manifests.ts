@@ -48,6 +48,11 @@ export const badManifests: BadManifest[] = [
     field: 'spec.model.persistentVolumeClaim.path',
   },
   {
+    name: 'claim name that no claim can have',
+    manifest: source({ persistentVolumeClaim: { claimName: 'a:b' } }),
+    field: 'spec.model.persistentVolumeClaim.claimName',
+  },
+  {
     name: 'name too long',
     manifest: modelManifest({ metadata: { name: 'x'.repeat(51) } }),
     field: 'metadata.name',

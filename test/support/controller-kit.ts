@@ -83,7 +83,7 @@ export async function controllerKit() {
       ended = controller.run(stop.signal).catch((err: unknown) => err);
     },
     reason: (name: string, type: string, wanted: string) =>
-      kit.until(() => reasonOf(name, type) === wanted, 200_000),
+      kit.until(() => reasonOf(name, type) === wanted),
     async [Symbol.asyncDispose]() {
       stop.abort(new Error('end of test'));
       await ended;

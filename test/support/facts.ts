@@ -113,7 +113,11 @@ export const withPod = (models: ModelState[], more: Partial<ModelFacts> = {}): M
 /** A model whose last status had this condition. */
 export const modelThatWas = (
   type: string,
-  condition: { status: 'True' | 'False' | 'Unknown'; reason: string },
+  condition: {
+    status: 'True' | 'False' | 'Unknown';
+    reason: string;
+    lastTransitionTime?: string;
+  },
   status: object = {},
 ) =>
   referenceModel({

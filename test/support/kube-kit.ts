@@ -4,6 +4,7 @@ import { type Clock, systemClock } from '../../common/clock.ts';
 import { KubeClient } from '../../operator/kube/client.ts';
 import type { ConfigMap } from '../../operator/kube/resources.ts';
 import type { ApiCall } from '../../operator/kube/transport.ts';
+import type { FakeClock } from './clock.ts';
 import type { KubeServer } from './kube-server.ts';
 
 export const never: AbortSignal = new AbortController().signal;
@@ -28,11 +29,28 @@ export const configMap = (name: string, data: Record<string, string> = {}): Conf
   data,
 });
 
-/** Waits for a condition that I/O in this process brings about; fails after `turns` looks. */
-export async function until(condition: () => boolean, turns = 20_000): Promise<void> {
-  for (let i = 0; i < turns; i += 1) {
-    if (condition()) return;
+/** A machine under load may take this long for what is a matter of milliseconds. */
+const patienceMs = 20_000;
+
+/** Waits for a condition that I/O in this process brings about. */
+export async function until(condition: () => boolean): Promise<void> {
+  const end = Date.now() + patienceMs;
+  while (!condition()) {
+    if (Date.now() > end) throw new Error(`never came true: ${String(condition)}`);
     await turn();
   }
-  throw new Error(`never came true: ${String(condition)}`);
+}
+
+/** The same, while the time of a fake clock passes in small steps. */
+export async function stepUntil(
+  clock: FakeClock,
+  condition: () => boolean,
+  stepMs = 100,
+): Promise<void> {
+  const end = Date.now() + patienceMs;
+  while (!condition()) {
+    if (Date.now() > end) throw new Error(`never came true: ${String(condition)}`);
+    await clock.step(stepMs);
+    await turn();
+  }
 }

@@ -1,6 +1,8 @@
 // The Degraded condition: did the last attempt to serve the model fail, and by what. Pure.
 // It carries the real failure of pod or model, and stands until an attempt succeeds or the spec changes.
 
+import type { Condition } from '../../../crds/common.ts';
+import type { Pod } from '../../kube/resources.ts';
 import type { Problem } from '../../verdict.ts';
 import {
   type Finding,
@@ -12,7 +14,7 @@ import {
   standing,
   yes,
 } from './facts.ts';
-import { failureOf, isReady, podFailures } from './pods.ts';
+import { failureOf, isReady, nameOf, podFailures, startOf } from './pods.ts';
 
 /** Of objects, not of attempts: over as soon as they are not found any more. */
 const momentary = ['ApplyFailed', 'PodsNotCreated'];
@@ -27,13 +29,30 @@ export function degraded(facts: ModelFacts): Finding {
     noPods(facts);
   if (failure && failure.reason !== 'NameTaken') return yes(failure.reason, failure.message);
   const before = standing(facts, 'Degraded');
-  if (before?.status === 'True' && !isCured(before.reason, isResident, facts)) return before;
+  const isOver = isResident || (before && (isCured(before, facts) || isForgotten(before, facts)));
+  if (before?.status === 'True' && !isOver) return before;
   return no('NoFailure', 'the last attempt did not fail');
 }
 
-function isCured(reason: string, isResident: boolean, facts: ModelFacts): boolean {
+function isCured({ reason }: Condition, facts: ModelFacts): boolean {
   const isOfPods = podFailures.some((failure) => failure === reason);
-  return isResident || momentary.includes(reason) || (isOfPods && livePods(facts).some(isReady));
+  return momentary.includes(reason) || (isOfPods && livePods(facts).some(isReady));
+}
+
+/**
+ * The pods are those that it failed on, and have nothing to say of it: they forget a failure when the spec changes.
+ * They hear of that later than we do, and until then report the failure of the spec before.
+ */
+function isForgotten({ lastTransitionTime }: Condition, facts: ModelFacts): boolean {
+  const pods = livePods(facts);
+  const wasThere = (pod: Pod) =>
+    (startOf(pod).ready ?? facts.now) <= Date.parse(lastTransitionTime);
+  const isReported = (pod: Pod) => facts.states.has(nameOf(pod));
+  return (
+    pods.length > 0 &&
+    holdings(facts).length === 0 &&
+    pods.every((pod) => wasThere(pod) && isReported(pod))
+  );
 }
 
 /** `WEIGHTS_CORRUPT` of a pod's state is the reason `WeightsCorrupt`. */

@@ -1,4 +1,5 @@
 // Everything that the status of a model is decided from. Types and the questions several decisions ask. Pure.
+import type { Condition } from '../../../crds/common.ts';
 import type { ReferenceModel } from '../../../crds/reference-model.ts';
 import type { ModelState, ServerState } from '../../../server/contract.ts';
 import type { Deployment, Pod } from '../../kube/resources.ts';
@@ -65,7 +66,7 @@ export const no = (reason: string, message: string): Finding => ({
 });
 
 /** The condition as it stands, if it is about this generation of the spec. */
-export function standing(facts: ModelFacts, type: string): Finding | undefined {
+export function standing(facts: ModelFacts, type: string): Condition | undefined {
   const { model } = facts;
   const found = model.status?.conditions?.find((condition) => condition.type === type);
   return found?.observedGeneration === model.metadata.generation ? found : undefined;

@@ -70,7 +70,10 @@ const isLoss = (before: Finding | undefined): before is Finding =>
 function lost(facts: ModelFacts, reporting: readonly string[]): Finding {
   const holders = facts.model.status?.loadedOn ?? [];
   return holders.some((pod) => reporting.includes(pod))
-    ? no('Evicted', 'other models took its place; the next request loads it again')
+    ? no(
+        'Evicted',
+        'other models, a changed spec or a caller took its place; the next request loads it again',
+      )
     : no('PodLost', 'the pod that held it is gone; the next request loads it again');
 }
 

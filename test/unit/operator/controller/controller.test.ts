@@ -27,7 +27,7 @@ async function withPod(): Promise<Kit> {
   t.server.put(pods, readyPod() as never);
   t.setReport(demand(1));
   await t.start();
-  await t.until(() => replicasOf(t) === 1, 200_000);
+  await t.until(() => replicasOf(t) === 1);
   return t;
 }
 
@@ -43,14 +43,14 @@ describe('Controller', () => {
     t.setReport({ ...demand(1), ...holding() });
     await t.reason('tiny', 'Loaded', 'Evicted');
     t.setReport(demand(0, '2026-01-01T12:00:30.000Z'));
-    await t.until(() => replicasOf(t) === 0, 200_000);
+    await t.until(() => replicasOf(t) === 0);
     t.server.remove(pods, 'pod-1', 'rl');
     await t.reason('tiny', 'Loaded', 'ScaledToZero');
 
     const status = t.statusOf('tiny') as { lastRequestTime: string; model: { digest: string } };
     assert.equal(status.lastRequestTime, '2026-01-01T12:00:30.000Z');
     assert.equal(status.model.digest, 'd1');
-    await t.until(() => eventsOf(t).length === 3, 200_000); // loaded, evicted, scaled to zero
+    await t.until(() => eventsOf(t).length === 3); // loaded, evicted, scaled to zero
   });
 
   it('says why a load failed, and that it no longer does', async () => {
@@ -77,7 +77,7 @@ describe('Controller', () => {
       endpoints: [{ addresses: ['127.0.0.1'] }],
       ports: [{ port: 1 }],
     });
-    await t.until(() => t.world.gatewaySlices.list().length === 2, 200_000);
+    await t.until(() => t.world.gatewaySlices.list().length === 2);
 
     t.setReport({ ...demand(0), ...holding(modelState()) });
     await t.reason('tiny', 'Loaded', 'Resident');
@@ -95,8 +95,8 @@ describe('Controller', () => {
     t.server.remove(deployments, pool, 'rl');
     t.server.remove(collections.services, 'tiny', 'rl');
 
-    await t.until(() => t.server.get(deployments, pool, 'rl') !== undefined, 200_000);
-    await t.until(() => t.server.get(collections.services, 'tiny', 'rl') !== undefined, 200_000);
+    await t.until(() => t.server.get(deployments, pool, 'rl') !== undefined);
+    await t.until(() => t.server.get(collections.services, 'tiny', 'rl') !== undefined);
   });
 
   it('clears away at its start what pools left whose models went while it was down', async () => {
@@ -110,6 +110,6 @@ describe('Controller', () => {
 
     await t.start();
 
-    await t.until(() => t.server.get(deployments, 'rfm-pool-old', 'rl') === undefined, 200_000);
+    await t.until(() => t.server.get(deployments, 'rfm-pool-old', 'rl') === undefined);
   });
 });

@@ -52,7 +52,7 @@ describe('the operator', () => {
     server.put('refmodel.dev/v1alpha1/referencemodels', modelManifest());
 
     const a = operator(server, 'a');
-    await until(() => server.get(services, 'tiny', 'rl') !== undefined, 200_000);
+    await until(() => server.get(services, 'tiny', 'rl') !== undefined);
     const holder = holderOf(server);
     assert.equal(a.isSynced(), true);
     await a.end();
@@ -66,7 +66,7 @@ describe('the operator', () => {
     server.put('refmodel.dev/v1alpha1/referencemodels', modelManifest());
 
     const a = operator(server, 'a', { REFMODEL_LEADER_ELECTION: 'false' });
-    await until(() => server.get(services, 'tiny', 'rl') !== undefined, 200_000);
+    await until(() => server.get(services, 'tiny', 'rl') !== undefined);
     await a.end();
 
     assert.equal(holderOf(server), undefined);

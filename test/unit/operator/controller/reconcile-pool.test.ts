@@ -41,11 +41,11 @@ describe('PoolReconciler', () => {
     t.putModel('a');
     t.server.put(pods, readyPod() as never);
     await t.start();
-    await t.until(() => annotationOf(t) !== undefined, 200_000);
+    await t.until(() => annotationOf(t) !== undefined);
     const before = annotationOf(t);
 
     t.putModel('b');
-    await t.until(() => annotationOf(t) !== before, 200_000);
+    await t.until(() => annotationOf(t) !== before);
 
     assert.match(catalogOf(t), /"rl\/b"/);
     const told = t.writes().filter(({ path }) => path.endsWith('/pods/pod-1'));
@@ -60,7 +60,7 @@ describe('PoolReconciler', () => {
     await t.reason('a', 'Available', 'OnDemand');
 
     t.putModel('a', { gpuClass: 'none' });
-    await t.until(() => all.every((c) => t.server.get(c, pool, 'rl') === undefined), 200_000);
+    await t.until(() => all.every((c) => t.server.get(c, pool, 'rl') === undefined));
 
     assert.equal(t.server.get(configMaps, `${pool}-catalog`, 'rl'), undefined);
     assert.ok(t.server.get(services, 'a', 'rl'));
@@ -75,9 +75,9 @@ describe('PoolReconciler', () => {
     await t.reason('a', 'Available', 'OnDemand');
 
     t.putModel('a', { quantization: 'Int2' });
-    await t.until(() => t.world.models.unreadable.size === 1, 200_000);
+    await t.until(() => t.world.models.unreadable.size === 1);
     t.putModel('b', { placement: 'Dedicated', preload: true });
-    await t.until(() => t.server.get(models, 'b', 'rl') !== undefined, 200_000);
+    await t.until(() => t.server.get(models, 'b', 'rl') !== undefined);
     await t.reason('b', 'Available', 'OnDemand');
 
     assert.ok(t.server.get(deployments, pool, 'rl'));
@@ -104,7 +104,7 @@ describe('PoolReconciler', () => {
     await t.reason('a', 'Available', 'OnDemand');
 
     t.putModel('a', {}, { deletionTimestamp: '2026-01-01T00:00:00Z' });
-    await t.until(() => all.every((c) => t.server.get(c, pool, 'rl') === undefined), 200_000);
+    await t.until(() => all.every((c) => t.server.get(c, pool, 'rl') === undefined));
     const before = t.writes().length;
     t.server.remove(services, 'a', 'rl');
     t.putModel('b');

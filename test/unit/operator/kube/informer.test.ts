@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { silentLogger } from '../../../../common/log.ts';
 import { allSynced, Informer, type InformerOptions } from '../../../../operator/kube/informer.ts';
-import { type ConfigMap, resources } from '../../../../operator/kube/resources.ts';
-import { modelManifest } from '../../../support/builders.ts';
+import { type ConfigMap, keyOf, resources } from '../../../../operator/kube/resources.ts';
+import { classManifest, modelManifest } from '../../../support/builders.ts';
 import { FakeClock } from '../../../support/clock.ts';
-import { clientOf, never, until } from '../../../support/kube-kit.ts';
+import { clientOf, never, stepUntil, until } from '../../../support/kube-kit.ts';
 import { KubeServer } from '../../../support/kube-server.ts';
 
 const collection = 'v1/configmaps';
@@ -246,13 +246,33 @@ describe('Informer', () => {
     await ended;
     client.close();
   });
-});
 
-/** Lets time pass in small steps while real I/O goes on in between. */
-async function stepUntil(clock: FakeClock, condition: () => boolean, stepMs = 100): Promise<void> {
-  for (let i = 0; i < 2000 && !condition(); i += 1) {
-    await clock.step(stepMs);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  assert.ok(condition(), `never came true: ${String(condition)}`);
-}
+  it('keeps objects of a kind without namespaces when it lists again, and sees them go', async () => {
+    await using server = await KubeServer.start();
+    const clock = new FakeClock();
+    const client = clientOf(server, { clock });
+    const resource = resources.gpuClasses;
+    const classes = 'refmodel.dev/v1alpha1/gpuclasses';
+    server.put(classes, classManifest());
+    const informer = new Informer({ client, clock, log: silentLogger, resource });
+    const stop = new AbortController();
+    const ended = informer.run(stop.signal).catch((err: unknown) => err);
+    await informer.synced;
+    await until(() => server.watches === 1);
+
+    server.dropWatches();
+    server.put(classes, classManifest({ metadata: { name: 'gpu' } }));
+    server.compact();
+    await until(() => server.watches === 0);
+    await stepUntil(clock, () => lists(server) === 2 && server.watches === 1);
+    const names = informer.list().map(keyOf);
+    server.remove(classes, 'cpu');
+    await until(() => informer.list().length === 1);
+
+    assert.deepEqual(names.sort(), ['cpu', 'gpu']);
+    assert.deepEqual([...informer.list()].map(keyOf), ['gpu']);
+    stop.abort(end);
+    await ended;
+    client.close();
+  });
+});

@@ -4,6 +4,7 @@ import { degraded } from '../../../../../operator/controller/plan/degraded.ts';
 import type { ModelFacts } from '../../../../../operator/controller/plan/facts.ts';
 import { referenceModel } from '../../../../support/builders.ts';
 import {
+  at,
   deployment,
   factsOf,
   modelState,
@@ -62,6 +63,28 @@ const table: { name: string; given: ModelFacts; want: string }[] = [
   {
     name: 'the last load failed and a new pod has not tried yet',
     given: withPod([], { model: was('WeightsCorrupt') }),
+    want: 'True WeightsCorrupt',
+  },
+  {
+    name: 'the pod that could not load it has forgotten that, as it does when the spec changes',
+    given: withPod([], {
+      model: modelThatWas('Degraded', {
+        status: 'True',
+        reason: 'WeightsCorrupt',
+        lastTransitionTime: at(5),
+      }),
+    }),
+    want: 'False NoFailure',
+  },
+  {
+    name: 'the pod that could not load it tries again',
+    given: withPod([modelState({ residency: 'Loading' })], {
+      model: modelThatWas('Degraded', {
+        status: 'True',
+        reason: 'WeightsCorrupt',
+        lastTransitionTime: at(5),
+      }),
+    }),
     want: 'True WeightsCorrupt',
   },
   {
