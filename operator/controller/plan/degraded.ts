@@ -20,19 +20,23 @@ import { failureOf, isReady, nameOf, podFailures, startOf } from './pods.ts';
 const momentary = ['ApplyFailed', 'PodsNotCreated'];
 
 export function degraded(facts: ModelFacts): Finding {
-  const held = holdings(facts);
-  const isResident = held.some(({ state }) => state.residency === 'Loaded');
-  const failure =
-    facts.problem ??
-    (isResident ? undefined : loadFailure(held)) ??
-    podFailure(facts) ??
-    noPods(facts);
+  const failure = currentFailure(facts);
   if (failure && failure.reason !== 'NameTaken') return yes(failure.reason, failure.message);
   const before = standing(facts, 'Degraded');
-  const isOver = isResident || (before && (isCured(before, facts) || isForgotten(before, facts)));
-  if (before?.status === 'True' && !isOver) return before;
+  if (before?.status === 'True' && !isOver(before, facts)) return before;
   return no('NoFailure', 'the last attempt did not fail');
 }
+
+const isResident = (facts: ModelFacts): boolean =>
+  holdings(facts).some(({ state }) => state.residency === 'Loaded');
+
+function currentFailure(facts: ModelFacts): Problem | undefined {
+  const ofLoad = isResident(facts) ? undefined : loadFailure(holdings(facts));
+  return facts.problem ?? ofLoad ?? podFailure(facts) ?? noPods(facts);
+}
+
+const isOver = (before: Condition, facts: ModelFacts): boolean =>
+  isResident(facts) || isCured(before, facts) || isForgotten(before, facts);
 
 function isCured({ reason }: Condition, facts: ModelFacts): boolean {
   const isOfPods = podFailures.some((failure) => failure === reason);
