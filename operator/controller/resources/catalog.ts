@@ -3,32 +3,24 @@
 import { buildCatalog, podVolumeRoot } from '../../catalog.ts';
 import type { ConfigMap, ServiceAccount } from '../../kube/resources.ts';
 import { poolObjects } from '../../pool.ts';
-import { owners, poolLabels } from './meta.ts';
+import { poolMeta } from './meta.ts';
 import type { PoolPlan } from './pool-plan.ts';
 
 export const catalogFile = 'catalog.json';
 
-export function catalogConfigMap({ namespace, pool, models }: PoolPlan): ConfigMap {
+export function catalogConfigMap(plan: PoolPlan): ConfigMap {
   return {
-    metadata: {
-      name: poolObjects(pool).catalog,
-      namespace,
-      labels: poolLabels(pool),
-      ownerReferences: owners(models),
+    metadata: poolMeta(plan, poolObjects(plan.pool).catalog),
+    data: {
+      [catalogFile]: `${JSON.stringify(buildCatalog(plan.models, podVolumeRoot), null, 2)}\n`,
     },
-    data: { [catalogFile]: `${JSON.stringify(buildCatalog(models, podVolumeRoot), null, 2)}\n` },
   };
 }
 
 /** Bears no rights; its token is mounted nowhere. */
-export function serviceAccount({ namespace, pool, models }: PoolPlan): ServiceAccount {
+export function serviceAccount(plan: PoolPlan): ServiceAccount {
   return {
-    metadata: {
-      name: poolObjects(pool).serviceAccount,
-      namespace,
-      labels: poolLabels(pool),
-      ownerReferences: owners(models),
-    },
+    metadata: poolMeta(plan, poolObjects(plan.pool).serviceAccount),
     automountServiceAccountToken: false,
   };
 }

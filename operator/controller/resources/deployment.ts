@@ -7,7 +7,7 @@ import { podVolumeRoot } from '../../catalog.ts';
 import type { Deployment } from '../../kube/resources.ts';
 import { poolObjects, serverPort } from '../../pool.ts';
 import { catalogFile } from './catalog.ts';
-import { owners, poolLabels, poolSelector } from './meta.ts';
+import { poolLabels, poolMeta, poolSelector } from './meta.ts';
 import type { PodSettings, PoolPlan } from './pool-plan.ts';
 
 type PodSpec = NonNullable<NonNullable<Deployment['spec']>['template']['spec']>;
@@ -23,16 +23,11 @@ const unreadyDelayMs = 2000;
 const exitSeconds = 5;
 
 export function poolDeployment(plan: PoolPlan, settings: PodSettings): Deployment {
-  const { namespace, pool, models, gpuClass } = plan;
+  const { pool, gpuClass } = plan;
   const { rollout } = gpuClass.spec;
   const labels = poolLabels(pool);
   return {
-    metadata: {
-      name: poolObjects(pool).deployment,
-      namespace,
-      labels,
-      ownerReferences: owners(models),
-    },
+    metadata: poolMeta(plan, poolObjects(pool).deployment),
     spec: {
       selector: { matchLabels: poolSelector(pool) }, // immutable: as little as possible
       revisionHistoryLimit: 2,

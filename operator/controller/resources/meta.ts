@@ -2,6 +2,7 @@
 import { apiVersion, type ReferenceModel } from '../../../crds/reference-model.ts';
 import type { Deployment } from '../../kube/resources.ts';
 import { labelNames, managedBy } from '../../pool.ts';
+import type { PoolPlan } from './pool-plan.ts';
 
 export type OwnerReference = NonNullable<
   NonNullable<Deployment['metadata']>['ownerReferences']
@@ -47,3 +48,11 @@ export function isOurs(live: Labelled, desired: Labelled): boolean {
     )
   );
 }
+
+/** Of an object of a pool: found by its label, and gone with the last of its models. */
+export const poolMeta = ({ namespace, pool, models }: PoolPlan, name: string) => ({
+  name,
+  namespace,
+  labels: poolLabels(pool),
+  ownerReferences: owners(models),
+});

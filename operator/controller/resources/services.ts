@@ -2,20 +2,15 @@
 import type { ReferenceModel } from '../../../crds/reference-model.ts';
 import type { Service } from '../../kube/resources.ts';
 import { poolObjects, serverPort } from '../../pool.ts';
-import { modelLabels, owners, poolLabels, poolSelector } from './meta.ts';
+import { modelLabels, owners, poolMeta, poolSelector } from './meta.ts';
 import type { PoolPlan } from './pool-plan.ts';
 
-export function poolService({ namespace, pool, models }: PoolPlan): Service {
+export function poolService(plan: PoolPlan): Service {
   return {
-    metadata: {
-      name: poolObjects(pool).service,
-      namespace,
-      labels: poolLabels(pool),
-      ownerReferences: owners(models),
-    },
+    metadata: poolMeta(plan, poolObjects(plan.pool).service),
     spec: {
       clusterIP: 'None',
-      selector: poolSelector(pool),
+      selector: poolSelector(plan.pool),
       ports: [{ name: 'http', port: serverPort, targetPort: 'http', protocol: 'TCP' }],
     },
   };
