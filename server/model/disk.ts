@@ -17,7 +17,7 @@ export async function writeAtomically(
   const folder = path.dirname(file);
   const temporary = `${file}.${randomUUID()}.tmp`;
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     await removeAbandoned(folder);
     await writeAndSync(temporary, write);
     signal.throwIfAborted();
@@ -26,6 +26,18 @@ export async function writeAtomically(
   } catch (err: unknown) {
     await rm(temporary, { force: true }).catch(() => {}); // the first error is the one to tell
     throw asDiskError(err, file);
+  }
+}
+
+/** With its parents. A recursive mkdir of Node.js 20 says ENOENT instead of ENOSPC on a full volume. */
+export async function makeFolder(folder: string, hasParent = false): Promise<void> {
+  try {
+    await mkdir(folder);
+  } catch (err: unknown) {
+    if (isErrno(err, 'EEXIST')) return;
+    if (hasParent || !isErrno(err, 'ENOENT')) throw err;
+    await makeFolder(path.dirname(folder));
+    await makeFolder(folder, true);
   }
 }
 
@@ -42,7 +54,8 @@ async function writeAndSync(
   }
 }
 
-async function syncFolder(folder: string): Promise<void> {
+/** Makes what was renamed in `folder` outlive a crash of the machine. */
+export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r');
   try {
     await handle.sync();

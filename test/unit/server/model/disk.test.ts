@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { asDiskError, writeAtomically } from '../../../../server/model/disk.ts';
+import { asDiskError, makeFolder, writeAtomically } from '../../../../server/model/disk.ts';
 import { neverAborted } from '../../../support/engine-kit.ts';
 import { temporaryFolder } from '../../../support/temporary-folder.ts';
 
@@ -75,6 +75,27 @@ describe('writeAtomically', () => {
     await writeAtomically(path.join(folder.path, 'a'), (h) => h.writeFile(''), neverAborted);
 
     assert.deepEqual(readdirSync(folder.path).sort(), ['a', 'x.2.tmp']);
+  });
+});
+
+describe('makeFolder', () => {
+  it('makes a folder with its parents, and minds none that is there', async () => {
+    using folder = temporaryFolder();
+    const deep = path.join(folder.path, 'a/b/c');
+
+    await Promise.all([makeFolder(deep), makeFolder(deep)]);
+
+    assert.deepEqual(readdirSync(path.dirname(deep)), ['c']);
+  });
+
+  it('fails where no folder can be', async () => {
+    using folder = temporaryFolder();
+    symlinkSync('nowhere', path.join(folder.path, 'broken'));
+    writeFileSync(path.join(folder.path, 'file'), '');
+
+    const inBroken = makeFolder(path.join(folder.path, 'broken/a'));
+    await assert.rejects(inBroken, { code: 'ENOENT' });
+    await assert.rejects(makeFolder(path.join(folder.path, 'file/a')), { code: 'ENOTDIR' });
   });
 });
 
