@@ -89,10 +89,12 @@ function externalParts({ file, offset, length }: FileRange): Uint8Array[] {
   ];
 }
 
-function portParts({ name, type, shape }: Port): Uint8Array[] {
+function portParts({ name, type, shape, isSequence }: Port): Uint8Array[] {
   const dims = shape.map((dim) =>
     messageField(1, typeof dim === 'number' ? intField(1, dim) : stringField(2, dim)),
   );
   const tensorType = messageField(1, intField(1, dataTypes[type]), messageField(2, ...dims));
-  return [stringField(1, name), messageField(2, tensorType)];
+  // TypeProto: a tensor is field 1, a sequence field 4, which holds a TypeProto again
+  const valueType = isSequence ? messageField(4, messageField(1, tensorType)) : tensorType;
+  return [stringField(1, name), messageField(2, valueType)];
 }

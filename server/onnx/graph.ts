@@ -23,6 +23,8 @@ export interface Port {
   readonly name: string;
   readonly type: ElementType;
   readonly shape: readonly (number | string)[];
+  /** A list of such tensors. */
+  readonly isSequence?: boolean;
 }
 
 export type Attribute =
@@ -56,6 +58,7 @@ export interface Graph {
 export const int = (value: number): Attribute => ({ int: value });
 export const float = (value: number): Attribute => ({ float: value });
 export const ints = (...values: number[]): Attribute => ({ ints: values });
+export const string = (value: string): Attribute => ({ string: value });
 export const graph = (value: Graph): Attribute => ({ graph: value });
 
 export const float32Tensor = (values: Float32Array, shape: readonly number[]): Tensor => ({

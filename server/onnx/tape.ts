@@ -9,10 +9,13 @@ export interface Value {
 
 /** Operators of domain com.microsoft; every other one is ai.onnx. */
 const contributed = new Set([
+  'GatherBlockQuantized',
   'GroupQueryAttention',
+  'MatMulBnb4',
   'MatMulNBits',
   'QuickGelu',
   'RotaryEmbedding',
+  'SkipLayerNormalization',
   'SkipSimplifiedLayerNormalization',
 ]);
 
@@ -40,10 +43,12 @@ type Ports = Readonly<Record<string, Omit<Port, 'name'>>>;
 export class Tape {
   readonly #path: string;
   readonly #recording: Recording;
+  readonly #prefix: string;
 
-  private constructor(path: string, recording: Recording) {
+  private constructor(path: string, recording: Recording, prefix = '') {
     this.#path = path;
     this.#recording = recording;
+    this.#prefix = prefix;
   }
 
   static start(path: string): Tape {
@@ -52,7 +57,12 @@ export class Tape {
 
   /** The same graph, one folder deeper. */
   at(folder: string): Tape {
-    return new Tape(`${this.#path}/${folder}`, this.#recording);
+    return new Tape(`${this.#path}/${folder}`, this.#recording, this.#prefix);
+  }
+
+  /** As `at`, with constants of its own: of another model, whose tensors have the same names. */
+  apart(folder: string): Tape {
+    return new Tape(`${this.#path}/${folder}`, this.#recording, `${folder}:`);
   }
 
   input(port: Port): Value {
@@ -62,8 +72,9 @@ export class Tape {
 
   /** A constant under its own name, not a path: the same name given twice is the same constant. */
   constant(name: string, tensor: Tensor): Value {
-    if (!this.#recording.constants.has(name)) this.#recording.constants.set(name, tensor);
-    return { name };
+    const full = this.#prefix + name;
+    if (!this.#recording.constants.has(full)) this.#recording.constants.set(full, tensor);
+    return { name: full };
   }
 
   op(type: string, inputs: readonly (Value | undefined)[], attributes: Attributes = {}): Value {
@@ -116,7 +127,8 @@ export class Tape {
     record: (tape: Tape, inputs: { [K in keyof I]: Value }) => { [K in keyof O]: Value },
   ): Graph {
     const path = `${this.#path}/${folder}`;
-    const inner = new Tape(path, { ...emptyRecording(), taken: this.#recording.taken });
+    const recording = { ...emptyRecording(), taken: this.#recording.taken };
+    const inner = new Tape(path, recording, this.#prefix);
     const named = (name: string, port: Omit<Port, 'name'>) => ({
       ...port,
       name: `${path}/${name}`,

@@ -1,7 +1,7 @@
 // Tiny Llama checkpoints with random weights, and what they must answer, computed plainly in float64.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { layOut } from '../../server/model/safetensors.ts';
+import { layOut } from '../../server/model/checkpoint/safetensors.ts';
 import { describeModel } from '../../server/onnx/arch/registry.ts';
 import { noise } from './run-graph.ts';
 

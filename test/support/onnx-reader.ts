@@ -60,6 +60,7 @@ export interface ReadPort {
   name: string;
   type: number;
   shape: (number | string)[];
+  isSequence: boolean;
 }
 
 export interface ReadTensor {
@@ -168,12 +169,17 @@ function readTensor(tensor: Message): ReadTensor {
   };
 }
 
+/** TypeProto: a tensor is field 1, a sequence field 4 with a TypeProto inside. */
 function readPort(port: Message): ReadPort {
-  const [type] = messages(port, 2).flatMap((outer) => messages(outer, 1));
+  const [outer] = messages(port, 2);
+  const [sequence] = outer ? messages(outer, 4) : [];
+  const inner = sequence ? messages(sequence, 1)[0] : outer;
+  const [type] = inner ? messages(inner, 1) : [];
   const dims = type ? messages(type, 2).flatMap((shape) => messages(shape, 1)) : [];
   return {
     name: string(port, 1),
     type: type ? number(type, 1) : 0,
     shape: dims.map((dim) => (dim.has(2) ? string(dim, 2) : number(dim, 1))),
+    isSequence: sequence !== undefined,
   };
 }

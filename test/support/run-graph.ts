@@ -1,7 +1,9 @@
 // Runs a graph of ours in this process, for tests of single blocks.
-import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { InferenceSession, Tensor as RuntimeTensor } from 'onnxruntime-node';
+import type { Scope } from '../../server/onnx/blocks/scope.ts';
+import type { Weights } from '../../server/onnx/blocks/weights.ts';
 import { encodeModel } from '../../server/onnx/encode.ts';
-import type { Graph } from '../../server/onnx/graph.ts';
+import { float32Tensor, type Graph, type Tensor } from '../../server/onnx/graph.ts';
 import { Tape, type Value } from '../../server/onnx/tape.ts';
 
 export interface Array2 {
@@ -25,6 +27,45 @@ const types = new Map<unknown, 'float32' | 'int32' | 'int64'>([
 ]);
 const typeOf = ({ data }: Array2) => types.get(data.constructor) ?? 'float32';
 
+export const longs = (shape: readonly number[], values: Iterable<number>): Array2 => ({
+  shape,
+  data: BigInt64Array.from(values, BigInt),
+});
+
+export const array = (shape: readonly number[], values: Float32Array): Tensor =>
+  float32Tensor(values, shape);
+
+/** Weights as they are, by the full names that a checkpoint would give them. */
+export function weightsOf(tensors: Readonly<Record<string, Tensor>>): Weights {
+  const find = (name: string): Tensor => {
+    const tensor = tensors[name];
+    if (!tensor) throw new RangeError(`the graph asks for "${name}"`);
+    return tensor;
+  };
+  return {
+    matrix: (name, { isTransposed }) => ({ format: 'Float', tensor: find(name), isTransposed }),
+    table: (name) => ({ format: 'Float', tensor: find(name) }),
+    vector: find,
+  };
+}
+
+export const scopeOf = (tape: Tape, weights: Weights): Scope => ({
+  tape,
+  weights,
+  observe: () => {},
+});
+
+/** x [n, K] and w [N, K] → x·wᵀ [n, N], in float64. */
+export function multiply(x: ArrayLike<number>, w: ArrayLike<number>, columns: number): number[] {
+  const [n, rows] = [x.length / columns, w.length / columns];
+  return Array.from({ length: n * rows }, (_, at) => {
+    const [i, j] = [Math.floor(at / rows) * columns, (at % rows) * columns];
+    let sum = 0;
+    for (let k = 0; k < columns; k++) sum += x[i + k]! * w[j + k]!;
+    return sum;
+  });
+}
+
 export async function runGraph(
   graph: Graph,
   feeds: Record<string, Array2>,
@@ -32,11 +73,12 @@ export async function runGraph(
   const session = await InferenceSession.create(encodeModel(graph), {
     graphOptimizationLevel: 'basic',
     intraOpNumThreads: 1,
+    logSeverityLevel: 3,
     extra: { session: { model_external_initializers_file_folder_path: '/' } },
   });
   try {
     const tensors = Object.entries(feeds).map(([name, feed]) => {
-      return [name, new Tensor(typeOf(feed), feed.data as never, feed.shape)] as const;
+      return [name, new RuntimeTensor(typeOf(feed), feed.data as never, feed.shape)] as const;
     });
     const outputs = await session.run(Object.fromEntries(tensors));
     const read = Object.entries(outputs).map(([name, { dims, data }]) => {
@@ -60,7 +102,7 @@ export function runBlock<I extends Record<string, Array2>>(
   });
   const outputs = record(tape, Object.fromEntries(inputs) as { [K in keyof I]: Value });
   for (const [name, value] of Object.entries(outputs)) {
-    tape.output({ name, type: 'float32', shape: ['a', 'b'] }, value);
+    tape.output({ name, type: 'float32', shape: [`${name}_a`, `${name}_b`] }, value);
   }
   return runGraph(tape.finish(), feeds);
 }

@@ -1,45 +1,34 @@
-// What an architecture tells about a checkpoint before anything is loaded, and how its graph is made.
-import { z } from 'zod';
-import { AppError } from '../../../common/errors.ts';
+// What is known about a checkpoint from its config.json alone: the tensors it must have, and how its graph is made.
+import type { Rope } from '../blocks/rope.ts';
 import type { Weights } from '../blocks/weights.ts';
 import type { Graph } from '../graph.ts';
-
-/** How a tensor is used: [N, K] of a linear layer, [V, h] of an embedding, [n] of a norm or bias. */
-export type TensorRole = 'Matrix' | 'Table' | 'Vector';
-
-/** A tensor that the checkpoint must have. A tied one stands twice, with both its roles. */
-export interface TensorSpec {
-  readonly name: string;
-  readonly shape: readonly number[];
-  readonly role: TensorRole;
-}
+import type { Task } from './common.ts';
+import { type Decoder, decoderGraph } from './decoder.ts';
+import { inventory, type TensorSpec } from './inventory.ts';
 
 export interface Blueprint {
+  readonly task: Task;
+  /** Of a reward model: how many scores a row gets. */
+  readonly labels?: number;
   readonly vocabularySize: number;
   /** Longest sequence that the checkpoint is made for. */
   readonly contextTokens: number;
+  readonly ropes: readonly Rope[];
   readonly tensors: readonly TensorSpec[];
-  /** `maxTokens`: longest row that will be asked, at most contextTokens. */
-  graph(weights: Weights, maxTokens: number): Graph;
+  readonly decoder: Decoder;
+  graph(weights: Weights): Graph;
 }
 
-/** One architecture: config.json → blueprint. Throws CONFIG_INVALID or UNSUPPORTED_ARCHITECTURE. */
-export type Architect = (config: unknown) => Blueprint;
-
-/** Inputs that every graph has besides those of its head. int32 [B, S], rows padded on the right with any token. */
-export const tokensInput = { name: 'tokens', type: 'int32', shape: ['batch', 'length'] } as const;
-
-/** `config` by `schema`; throws CONFIG_INVALID naming every field that is wrong. */
-export function parseModelConfig<T extends z.ZodType>(schema: T, config: unknown): z.output<T> {
-  const result = schema.safeParse(config);
-  if (result.success) return result.data;
-  const problems = result.error.issues.map((i) => `${i.path.join('.') || 'file'}: ${i.message}`);
-  throw new AppError('CONFIG_INVALID', `reading config.json: ${problems.join('; ')}`);
-}
-
-export function unsupported(what: string, supported: readonly string[]): AppError {
-  return new AppError(
-    'UNSUPPORTED_ARCHITECTURE',
-    `reading config.json: ${what} is not supported, only ${supported.join(', ')}`,
-  );
+export function blueprintOf(decoder: Decoder): Blueprint {
+  const { head, vocabularySize, contextTokens, ropes } = decoder;
+  return {
+    task: head.task,
+    ...(head.task === 'Reward' && { labels: head.score.rows }),
+    vocabularySize,
+    contextTokens,
+    ropes,
+    tensors: inventory((weights) => decoderGraph(decoder, weights)),
+    decoder,
+    graph: (weights) => decoderGraph(decoder, weights),
+  };
 }

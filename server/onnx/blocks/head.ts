@@ -1,13 +1,14 @@
 // From hidden rows to log-probabilities, only where they are asked for and a chunk of rows at a time, so that the
 // logits of a whole batch never exist at once.
-import { graph, int, int32Tensor, int64Tensor, type Port } from '../graph.ts';
+import { float32Tensor, graph, int, int32Tensor, int64Tensor, type Port } from '../graph.ts';
 import type { Tape, Value } from '../tape.ts';
+import { at, type Scope } from './scope.ts';
 import { type Linear, projection } from './weights.ts';
 
-/** Graph inputs of the head. Scored positions come as a rectangle [chunks, rows], padded with any valid index. */
+/** Graph inputs of the head. Scored rows come as a rectangle [chunks, rows], padded with any valid index. */
 export const headInputs = {
   /** Which rows of hidden [n, h] are scored. */
-  positions: { name: 'positions', type: 'int32', shape: ['chunks', 'rows'] },
+  scored: { name: 'scored', type: 'int32', shape: ['chunks', 'rows'] },
   /** The token whose probability is asked at each. */
   targets: { name: 'targets', type: 'int32', shape: ['chunks', 'rows'] },
   /** How many of the most likely tokens; 0 leaves ranks and tops empty. */
@@ -23,26 +24,35 @@ export const headOutputs = {
   topLogprobs: { name: 'top_logprobs', type: 'float32', shape: ['chunks', 'ranked', 'k'] },
 } as const satisfies Record<string, Port>;
 
+export interface LogProbHead {
+  readonly projection: Linear;
+  /** Logits are multiplied by it. */
+  readonly scale?: number;
+  /** Then they become cap · tanh(logits / cap). */
+  readonly softcap?: number;
+}
+
 /**
  * Adds the four outputs for hidden [n, h].
  *
- *   hidden ─ Gather(positions) ─ [chunks, rows, h] ─┐
- *                                          targets ─┴─ Scan(scoreChunk)
+ *   hidden ─ Gather(scored) ─ [chunks, rows, h] ─┐
+ *                                       targets ─┴─ Scan(scoreChunk)
  *
  * Scan rather than Loop: its slices are made on the device, without a round trip to the host.
  */
-export function scoredHead(tape: Tape, hidden: Value, layer: Linear): void {
-  const project = projection(tape.at('lm_head'), layer);
-  const positions = tape.input(headInputs.positions);
+export function logProbHead(scope: Scope, hidden: Value, head: LogProbHead): void {
+  const { tape } = scope;
+  const logits = logitsOf(scope, head);
+  const scored = tape.input(headInputs.scored);
   const targets = tape.input(headInputs.targets);
   const topK = tape.input(headInputs.topK);
   const zero = tape.constant('index_0', int64Tensor([0], [1]));
   const wantsTop = tape.op('Greater', [topK, zero]);
-  const picked = tape.op('Gather', [hidden, positions], { axis: int(0) });
+  const picked = tape.op('Gather', [hidden, scored], { axis: int(0) });
   const body = tape.subgraph(
     'chunk',
     { inputs: chunkInputs, outputs: { logprobs: perRow(headOutputs.logprobs), ...tops } },
-    (inner, rows) => scoreChunk(inner, rows, { project, wantsTop, topK }),
+    (inner, rows) => scoreChunk(inner, rows, { logits, wantsTop, topK }),
   );
   const [logprobs, ranks, topIds, topLogprobs] = tape.ops(
     'Scan',
@@ -55,6 +65,25 @@ export function scoredHead(tape: Tape, hidden: Value, layer: Linear): void {
   tape.output(headOutputs.topIds, topIds);
   tape.output(headOutputs.topLogprobs, topLogprobs);
 }
+
+/** hidden [rows, h] → logits [rows, V] */
+export function logitsOf(scope: Scope, head: LogProbHead): (tape: Tape, x: Value) => Value {
+  const project = projection(at(scope, 'lm_head'), head.projection);
+  const { scale = 1, softcap } = head;
+  return (tape, x) => {
+    const inner = tape.at('lm_head');
+    const logits = project(inner, x);
+    const scaled = scale === 1 ? logits : multiply(inner, logits, scale);
+    if (softcap === undefined) return scaled;
+    return multiply(inner, inner.op('Tanh', [multiply(inner, scaled, 1 / softcap)]), softcap);
+  };
+}
+
+const multiply = (tape: Tape, x: Value, factor: number): Value =>
+  tape.op('Mul', [
+    x,
+    tape.constant(`times_${factor}`, float32Tensor(Float32Array.of(factor), [1])),
+  ]);
 
 /** An output of the head as one chunk has it. */
 const perRow = ({ type, shape }: Port) => ({ type, shape: shape.slice(1) });
@@ -73,16 +102,15 @@ const tops = {
 /**
  * hidden [rows, h], targets [rows] → the four outputs of one chunk
  *
- *   hidden ─ project ─ LogSoftmax ─┬─ GatherElements(targets) ── logprobs
- *                                     └─ If(wantsTop) ── ranks, topIds, topLogprobs
+ *   hidden ─ logits ─ LogSoftmax ─┬─ GatherElements(targets) ── logprobs
+ *                                   └─ If(wantsTop) ── ranks, topIds, topLogprobs
  */
 function scoreChunk(
   tape: Tape,
   { hidden, targets }: Record<keyof typeof chunkInputs, Value>,
-  outer: { project: (at: Tape, x: Value) => Value; wantsTop: Value; topK: Value },
+  outer: { logits: (at: Tape, x: Value) => Value; wantsTop: Value; topK: Value },
 ): Record<keyof typeof headOutputs, Value> {
-  const logits = outer.project(tape.at('lm_head'), hidden);
-  const all = tape.op('LogSoftmax', [logits], { axis: int(-1) }); // [rows, V]
+  const all = tape.op('LogSoftmax', [outer.logits(tape, hidden)], { axis: int(-1) }); // [rows, V]
   const last = tape.constant('axis_1', int64Tensor([1], [1]));
   const column = tape.op('Unsqueeze', [targets, last]);
   const picked = tape.op('GatherElements', [all, column], { axis: int(1) }); // [rows, 1]

@@ -1,24 +1,79 @@
-// The gated feed-forward layer of Llama-like models.
-import { float } from '../graph.ts';
+// Feed-forward layers.
+import { type Attributes, float, int, string } from '../graph.ts';
 import type { Tape, Value } from '../tape.ts';
+import { at, type Scope } from './scope.ts';
 import { type Linear, linear } from './weights.ts';
+
+/** By the names that stand in config.json. */
+const activations = {
+  silu: 'SiLU',
+  swish: 'SiLU',
+  relu: 'ReLU',
+  gelu: 'GELU',
+  gelu_new: 'TanhGELU',
+  gelu_fast: 'TanhGELU',
+  gelu_pytorch_tanh: 'TanhGELU',
+  quick_gelu: 'QuickGELU',
+} as const;
+export type Activation = (typeof activations)[keyof typeof activations];
+
+export const activationNames: readonly string[] = Object.keys(activations);
+
+const isActivationName = (name: string): name is keyof typeof activations =>
+  Object.hasOwn(activations, name);
+
+export const activationNamed = (name: string): Activation | undefined =>
+  isActivationName(name) ? activations[name] : undefined;
+
+/** The operator QuickGelu is x·sigmoid(alpha·x): with alpha 1 it is SiLU in one pass. */
+const operators: Readonly<Record<Activation, readonly [string, Attributes]>> = {
+  SiLU: ['QuickGelu', { alpha: float(1) }],
+  QuickGELU: ['QuickGelu', { alpha: float(1.702) }],
+  ReLU: ['Relu', {}],
+  GELU: ['Gelu', { approximate: string('none') }],
+  TanhGELU: ['Gelu', { approximate: string('tanh') }],
+};
+
+function activate(tape: Tape, x: Value, activation: Activation): Value {
+  const [type, attributes] = operators[activation];
+  return tape.op(type, [x], attributes);
+}
+
+export type Mlp =
+  | ({ readonly kind: 'Gated'; readonly gate: Linear; readonly up: Linear } & Shared)
+  /** Gate and up are one matrix, gate first: Phi-3. */
+  | ({ readonly kind: 'GatedFused'; readonly gateUp: Linear } & Shared)
+  | ({ readonly kind: 'Plain'; readonly up: Linear } & Shared);
+
+interface Shared {
+  readonly down: Linear;
+  readonly activation: Activation;
+}
 
 /**
  * x [n, h] → [n, h]
  *
- *   x ─┬─ gate_proj ── SiLU ─┐
- *      │                     · ── down_proj
- *      └─ up_proj ───────────┘
- *
- * QuickGelu is x·sigmoid(alpha·x): with alpha 1 it is SiLU in one pass.
+ *   Gated                                     Plain
+ *   x ─┬─ gate ── activation ─┐                x ── up ── activation ── down
+ *      │                      · ── down
+ *      └─ up ─────────────────┘
  */
-export function gatedMlp(
-  tape: Tape,
-  x: Value,
-  layers: Record<'gate' | 'up' | 'down', Linear>,
-): Value {
-  const gate = linear(tape.at('gate_proj'), x, layers.gate);
-  const up = linear(tape.at('up_proj'), x, layers.up);
-  const activated = tape.op('QuickGelu', [gate], { alpha: float(1) });
-  return linear(tape.at('down_proj'), tape.op('Mul', [activated, up]), layers.down);
+export function mlp(scope: Scope, x: Value, layer: Mlp): Value {
+  return linear(at(scope, 'down'), inner(scope, x, layer), layer.down);
 }
+
+function inner(scope: Scope, x: Value, layer: Mlp): Value {
+  const { tape } = scope;
+  if (layer.kind === 'Plain') {
+    return activate(tape, linear(at(scope, 'up'), x, layer.up), layer.activation);
+  }
+  const [gate, up] =
+    layer.kind === 'Gated'
+      ? [linear(at(scope, 'gate'), x, layer.gate), linear(at(scope, 'up'), x, layer.up)]
+      : halves(tape, linear(at(scope, 'gate_up'), x, layer.gateUp));
+  return tape.op('Mul', [activate(tape, gate, layer.activation), up]);
+}
+
+/** x [n, 2m] → its left and its right half. */
+const halves = (tape: Tape, x: Value): readonly [Value, Value] =>
+  tape.ops('Split', [x], { axis: int(1), num_outputs: int(2) }, ['left', 'right']);

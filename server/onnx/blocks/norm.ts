@@ -1,20 +1,37 @@
-// Root mean square normalization, alone and after a residual sum.
-import { float, int } from '../graph.ts';
-import type { Tape, Value } from '../tape.ts';
+// Normalization of rows, alone and after a residual sum.
+// Sources: Layer Normalization (arXiv:1607.06450), Root Mean Square Layer Normalization (arXiv:1910.07467).
+import { float, float32Tensor, int } from '../graph.ts';
+import type { Value } from '../tape.ts';
+import type { Scope } from './scope.ts';
+import { vector } from './weights.ts';
 
+/** `<name>.weight`, and `<name>.bias` for Layer. */
 export interface Norm {
-  /** float32 [h] */
-  readonly weight: Value;
+  readonly name: string;
+  readonly kind: 'RMS' | 'Layer';
+  readonly length: number;
   readonly epsilon: number;
+  /** The checkpoint holds weight - 1: Gemma. */
+  readonly isShifted?: boolean;
 }
 
-/** x [n, h] → x / √(mean(x²) + ε) · weight */
-export const rmsNorm = (tape: Tape, x: Value, { weight, epsilon }: Norm): Value =>
-  tape.op('SimplifiedLayerNormalization', [x, weight], {
-    axis: int(-1),
-    epsilon: float(epsilon),
-    stash_type: int(1),
-  });
+function scale(scope: Scope, { name, length, isShifted }: Norm): Value {
+  const weight = vector(scope, `${name}.weight`, length);
+  if (!isShifted) return weight;
+  const one = scope.tape.constant('one_float', float32Tensor(Float32Array.of(1), [1]));
+  return scope.tape.op('Add', [weight, one]); // folded when the session is made
+}
+
+const bias = (scope: Scope, { name, length }: Norm): Value => vector(scope, `${name}.bias`, length);
+
+/** x [n, h] → [n, h]. RMS: x / √(mean(x²) + ε) · weight; Layer: (x - mean) / √(variance + ε) · weight + bias. */
+export function normalize(scope: Scope, x: Value, norm: Norm): Value {
+  const attributes = { axis: int(-1), epsilon: float(norm.epsilon), stash_type: int(1) };
+  const weight = scale(scope, norm);
+  return norm.kind === 'RMS'
+    ? scope.tape.op('SimplifiedLayerNormalization', [x, weight], attributes)
+    : scope.tape.op('LayerNormalization', [x, weight, bias(scope, norm)], attributes);
+}
 
 /**
  * residual [n, h], delta [n, h] → their sum, and its norm.
@@ -23,16 +40,21 @@ export const rmsNorm = (tape: Tape, x: Value, { weight, epsilon }: Norm): Value 
  *             + ──┬── norm ── normed
  *      delta ─┘   └────────── sum
  */
-export function addRmsNorm(
-  tape: Tape,
+export function addAndNormalize(
+  scope: Scope,
   residual: Value,
   delta: Value,
-  { weight, epsilon }: Norm,
+  norm: Norm,
 ): { normed: Value; sum: Value } {
-  const [normed, , , sum] = tape.ops(
-    'SkipSimplifiedLayerNormalization',
-    [residual, delta, weight],
-    { epsilon: float(epsilon) },
+  const weight = scale(scope, norm);
+  const [type, inputs] =
+    norm.kind === 'RMS'
+      ? (['SkipSimplifiedLayerNormalization', [weight]] as const)
+      : (['SkipLayerNormalization', [weight, bias(scope, norm)]] as const);
+  const [normed, , , sum] = scope.tape.ops(
+    type,
+    [residual, delta, ...inputs],
+    { epsilon: float(norm.epsilon) },
     ['output_0', '', '', 'output_3'],
   );
   return { normed, sum };

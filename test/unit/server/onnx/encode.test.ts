@@ -3,7 +3,14 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { encodeModel } from '../../../../server/onnx/encode.ts';
-import { float, graph, int, int32Tensor, ints } from '../../../../server/onnx/graph.ts';
+import {
+  float,
+  graph,
+  int,
+  int32Tensor,
+  int64Tensor,
+  ints,
+} from '../../../../server/onnx/graph.ts';
 import { Tape } from '../../../../server/onnx/tape.ts';
 import { type ReadGraph, readModel } from '../../../support/onnx-reader.ts';
 import { floats, runGraph } from '../../../support/run-graph.ts';
@@ -33,8 +40,9 @@ describe('encodeModel', () => {
       outputs: ['/m/QuickGelu/output_0'],
       attributes: { i: -3n, f: 0.5, list: [1n, 2n], s: 'text' },
     });
-    assert.deepEqual(model.graph.inputs, [{ name: 'x', type: 1, shape: ['n', 2] }]);
-    assert.deepEqual(model.graph.outputs, [{ name: 'y', type: 16, shape: [3, 'm'] }]);
+    const isSequence = false;
+    assert.deepEqual(model.graph.inputs, [{ name: 'x', type: 1, shape: ['n', 2], isSequence }]);
+    assert.deepEqual(model.graph.outputs, [{ name: 'y', type: 16, shape: [3, 'm'], isSequence }]);
     const [constant] = model.graph.constants;
     assert.deepEqual(constant?.shape, [2]);
     assert.equal(constant?.type, 6);
@@ -67,6 +75,46 @@ describe('encodeModel', () => {
       branch.nodes.map(({ type }) => type),
       ['Neg', 'Identity'],
     );
+  });
+
+  it('writes lists of tensors as such', () => {
+    const tape = Tape.start('/m');
+    const list = { type: 'float32', shape: ['n', 2], isSequence: true } as const;
+    const ports = { inputs: { done: list }, outputs: { after: list } };
+
+    const body = tape.subgraph('body', ports, (inner, { done }) => ({
+      after: inner.op('Identity', [done]),
+    }));
+
+    const { inputs, outputs } = readModel(encodeModel(body)).graph;
+    assert.deepEqual(inputs, [
+      { name: '/m/body/done', type: 1, shape: ['n', 2], isSequence: true },
+    ]);
+    assert.equal(outputs[0]?.isSequence, true);
+  });
+
+  it('gives a loop over a list that the runtime runs', async () => {
+    const tape = Tape.start('/m');
+    const input = tape.input(x);
+    const list = { type: 'float32', shape: ['n', 2], isSequence: true } as const;
+    const flag = { type: 'bool', shape: [] } as const;
+    const ports = {
+      inputs: { index: { type: 'int64', shape: [] }, goesOn: flag, done: list },
+      outputs: { goesOnAfter: flag, doneAfter: list },
+    } as const;
+    const body = tape.subgraph('body', ports, (inner, { goesOn, done }) => ({
+      goesOnAfter: inner.op('Identity', [goesOn]),
+      doneAfter: inner.op('SequenceInsert', [done, input]),
+    }));
+    const times = tape.constant('times', int64Tensor([2], []));
+    const none = tape.op('SequenceEmpty', [], { dtype: int(1) });
+    const all = tape.op('Loop', [times, undefined, none], { body: graph(body) });
+    const y = tape.op('ConcatFromSequence', [all], { axis: int(0) });
+    tape.output({ name: 'y', type: 'float32', shape: ['m', 2] }, y);
+
+    const outputs = await runGraph(tape.finish(), { x: floats([1, 2], [1, 2]) });
+
+    assert.deepEqual(outputs['y']?.data, [1, 2, 1, 2]);
   });
 
   it('gives a model that the runtime loads and runs, with weights at any offset of a file', async () => {

@@ -50,6 +50,24 @@ describe('Tape', () => {
     assert.equal(tape.finish().constants.size, 1);
   });
 
+  it('keeps constants of two models apart that have the same names', () => {
+    const tape = Tape.start('/model');
+    const x = tape.input(port);
+
+    const values = ['plain', 'other'].map((folder) => {
+      const inner = tape.apart(folder).at('deeper');
+      return inner.op('Add', [x, inner.constant('w', int32Tensor([0], [1]))]);
+    });
+
+    const { constants, nodes } = tape.finish();
+    assert.deepEqual([...constants.keys()], ['plain:w', 'other:w']);
+    assert.deepEqual(
+      nodes.map(({ inputs }) => inputs[1]),
+      ['plain:w', 'other:w'],
+    );
+    assert.equal(values[1]?.name, '/model/other/deeper/Add/output_0');
+  });
+
   it('records a subgraph apart, with names that are unique in both', () => {
     const tape = Tape.start('/model');
     const outer = tape.input(port);
