@@ -1,87 +1,251 @@
 // Everything before memory is taken: finds the checkpoint, checks it, identifies it and converts it.
 // Runs in the runner process, so that hashing and converting never hold up the front.
+import { createHash } from 'node:crypto';
+import { type FileHandle, readlink } from 'node:fs/promises';
+import { z } from 'zod';
 import { AppError } from '../../common/errors.ts';
-import type { CatalogModel } from '../contract.ts';
+import { type CatalogModel, hubReference } from '../contract.ts';
+import type { Blueprint } from '../onnx/arch/blueprint.ts';
 import { describeModel } from '../onnx/arch/registry.ts';
-import { encodeModel } from '../onnx/encode.ts';
-import { type ConvertedTensor, convertedTensors } from './artifact.ts';
-import { digestFiles } from './digest.ts';
-import type { Prepared } from './protocol.ts';
-import { readCheckpoint, type VolumePath } from './source.ts';
-import { countParameters, requireTensors } from './tensors.ts';
-import { modelWeights, weightBytes } from './weights.ts';
+import type { Weights } from '../onnx/blocks/weights.ts';
+import { digestFiles } from './checkpoint/digest.ts';
+import { labelNames } from './checkpoint/labels.ts';
+import { type Origin, type OriginOptions, openOrigin } from './checkpoint/origin.ts';
+import { type Checkpoint, readCheckpoint, readConfig } from './checkpoint/source.ts';
+import {
+  countParameters,
+  type FloatTensor,
+  requireTensors,
+  storedBytes,
+} from './checkpoint/tensors.ts';
+import { type Artifact, layOutArtifact, loadedBytes, openArtifact } from './convert/artifact.ts';
+import { convert } from './convert/convert.ts';
+import { type Fidelity, readFidelity } from './convert/fidelity.ts';
+import { planTensors, type Quantization } from './convert/plan.ts';
+import { readingsFor } from './convert/probe.ts';
+import { estimateBytes } from './estimate.ts';
+import { Meter } from './progress.ts';
+import type { Description, Prepared } from './protocol.ts';
+import { artifactWeights, checkpointBytes, checkpointWeights } from './weights.ts';
 
+/** Change it with every change of the bytes: old files are then left to the LRU and new ones made. */
+const recipe = 'refmodel 2';
 const revisionLength = 12;
+
+export interface PrepareOptions extends OriginOptions {
+  readonly threads: number;
+}
 
 export interface PreparedModel {
   readonly summary: Prepared;
-  /** ONNX ModelProto whose weights lie in files. */
-  readonly encode: () => Uint8Array;
+  readonly blueprint: Blueprint;
+  readonly weights: Weights;
 }
 
-const quantizations = ['None', 'Int8'] as const;
-export type SupportedQuantization = (typeof quantizations)[number];
-
-/** What this version loads. Throws UNSUPPORTED_SOURCE, UNSUPPORTED_TASK or UNSUPPORTED_QUANTIZATION. */
-export function supported(model: CatalogModel): {
-  source: VolumePath;
-  quantization: SupportedQuantization;
-} {
-  const { volume } = model.source;
-  if (!volume)
-    throw refused('UNSUPPORTED_SOURCE', model, 'only persistentVolumeClaim is supported');
-  if (model.task === 'Reward') {
-    throw refused('UNSUPPORTED_TASK', model, 'task "Reward" is not supported, only LogProbs');
-  }
-  const quantization = quantizations.find((name) => name === model.quantization);
-  if (!quantization) {
-    const problem = `"${model.quantization}" is not supported, only ${quantizations.join(', ')}`;
-    throw refused('UNSUPPORTED_QUANTIZATION', model, problem);
-  }
-  return { source: volume, quantization };
+/** What `model` will take, before its weights are fetched, hashed or converted. Throws as prepareModel. */
+export async function describeSize(
+  model: CatalogModel,
+  options: OriginOptions,
+  signal: AbortSignal,
+): Promise<Description> {
+  const { source, commit } = await openOrigin(model, options, signal);
+  const { config } = await readConfig(source);
+  const blueprint = blueprintFor(model, config);
+  const sources = commit
+    ? new Map<string, FloatTensor>()
+    : requireTensors(blueprint.tensors, (await readCheckpoint(source, signal)).tensors);
+  const stored = { sources, numberBytes: numberBytes(config) };
+  return { estimate: estimateBytes(blueprint, stored, model.quantization) };
 }
 
-const refused = (
-  code: 'UNSUPPORTED_SOURCE' | 'UNSUPPORTED_TASK' | 'UNSUPPORTED_QUANTIZATION',
-  { name }: CatalogModel,
-  problem: string,
-) => new AppError(code, `loading ${name}: ${problem}`);
-
-/** Throws AppError with the code of what is wrong with the model or the cache folder. */
+/** Throws AppError with the code of what is wrong with the model, its source or the cache folder. */
 export async function prepareModel(
   model: CatalogModel,
-  cacheDir: string,
+  options: PrepareOptions,
   signal: AbortSignal,
 ): Promise<PreparedModel> {
-  const startedAt = performance.now();
-  const { source, quantization } = supported(model);
-  const checkpoint = await readCheckpoint(source, signal);
-  const blueprint = describeModel(checkpoint.config);
-  const tensors = requireTensors(blueprint.tensors, checkpoint.tensors);
-  const digest = await digestFiles(checkpoint.files, cacheDir, signal);
-  const matrixNames = new Set(
-    blueprint.tensors.filter(({ role }) => role === 'Matrix').map(({ name }) => name),
-  );
-  const matrices = new Map([...tensors].filter(([name]) => matrixNames.has(name)));
-  const converted: ReadonlyMap<string, ConvertedTensor> =
-    quantization === 'Int8'
-      ? await convertedTensors({ cacheDir, digest, matrices }, signal)
-      : new Map();
-  const summary: Prepared = {
-    folder: checkpoint.folder,
-    vocabularySize: blueprint.vocabularySize,
-    weightBytes: weightBytes(blueprint.tensors, tensors, converted),
-    convertSeconds: (performance.now() - startedAt) / 1000,
-    identity: {
-      revision: digest.slice('sha256:'.length).slice(0, revisionLength),
-      digest,
-      architecture: blueprint.architecture,
-      quantization,
-      task: 'LogProbs',
-      parameters: countParameters(tensors),
-      contextTokens: blueprint.contextTokens,
+  const origin = await openOrigin(model, options, signal);
+  const { folder, config } = await readConfig(origin.source);
+  const blueprint = blueprintFor(model, config);
+  const work = { model, origin, folder, blueprint, options };
+  const found = await (model.quantization === 'None'
+    ? prepareWhole(work, signal)
+    : prepareConverted(work, signal));
+  assertFidelity(model, found.fidelity);
+  const { digest, fidelity } = found;
+  const { huggingFace } = model.source;
+  return {
+    blueprint,
+    weights: found.weights,
+    summary: {
+      folder,
+      vocabularySize: blueprint.vocabularySize,
+      labels: labelNames(config, blueprint.labels ?? 0),
+      weightBytes: found.weightBytes,
+      entries: found.entries,
+      isConverted: found.isConverted ?? false,
+      ...(fidelity && { fidelity: reported(fidelity, blueprint) }),
+      identity: {
+        revision: origin.commit ?? digest.slice('sha256:'.length).slice(0, revisionLength),
+        digest,
+        architecture: blueprint.architecture,
+        quantization: model.quantization,
+        task: blueprint.task,
+        parameters: countParameters(blueprint.tensors),
+        contextTokens: blueprint.contextTokens,
+        ...(huggingFace && { resolvedFrom: hubReference(huggingFace) }),
+      },
     },
   };
-  const weights = modelWeights(tensors, converted);
-  return { summary, encode: () => encodeModel(blueprint.graph(weights, model.maxSequenceTokens)) };
+}
+
+const types = z.object({ torch_dtype: z.unknown(), dtype: z.unknown() }).partial();
+
+/** Of the checkpoint, as its config says: under either name. */
+function numberBytes(config: unknown): number {
+  const { dtype, torch_dtype: older } = types.parse(config);
+  const type = dtype ?? older;
+  return type === 'bfloat16' || type === 'float16' ? 2 : 4;
+}
+
+type NamedBlueprint = Blueprint & { readonly architecture: string };
+
+function blueprintFor(model: CatalogModel, config: unknown): NamedBlueprint {
+  const { name, task, quantization, maxKL } = model;
+  const blueprint = describeModel(config);
+  const does = `${blueprint.architecture} does ${blueprint.task}`;
+  if (task && task !== blueprint.task) {
+    throw new AppError('UNSUPPORTED_TASK', `loading ${name}: spec.task is ${task}, but ${does}`);
+  }
+  if (maxKL !== undefined && quantization !== 'None' && blueprint.task === 'Reward') {
+    const problem = `spec.fidelity.maxKL is about log-probabilities, but ${does}`;
+    throw new AppError('UNSUPPORTED_TASK', `loading ${name}: ${problem}`);
+  }
+  return blueprint;
+}
+
+interface Work {
+  readonly model: CatalogModel;
+  readonly origin: Origin;
+  readonly folder: string;
+  readonly blueprint: NamedBlueprint;
+  readonly options: PrepareOptions;
+}
+
+interface Found {
+  readonly digest: string;
+  readonly weights: Weights;
+  readonly weightBytes: number;
+  /** Of the cache folder: files that must stay while the model is loaded. */
+  readonly entries: readonly string[];
+  readonly isConverted?: boolean;
+  readonly fidelity?: Fidelity;
+}
+
+/** The checkpoint is read in place. */
+async function prepareWhole(work: Work, signal: AbortSignal): Promise<Found> {
+  const { origin, blueprint, options } = work;
+  const { checkpoint, sources } = await openWeights(work, signal);
+  const meter = new Meter('Converting', storedBytes(sources), options.report);
+  const digest = await identify(work, { checkpoint, meter }, signal);
+  meter.finish();
+  return {
+    digest,
+    weights: checkpointWeights(sources),
+    weightBytes: checkpointBytes(
+      blueprint.tensors,
+      new Map([...sources].map(([name, { data }]) => [name, data.length])),
+    ),
+    entries: origin.commit ? [origin.source.root] : [],
+  };
+}
+
+/** The converted file is made when there is none; when there is one, weights on the hub need not be fetched. */
+async function prepareConverted(work: Work, signal: AbortSignal): Promise<Found> {
+  const { origin, blueprint, model, options } = work;
+  const opened = origin.digest ? undefined : await openWeights(work, signal);
+  const total = opened ? 2 * storedBytes(opened.sources) : 0; // what is converted is read twice
+  const meter = new Meter('Converting', total, options.report);
+  const digest = opened
+    ? await identify(work, { checkpoint: opened.checkpoint, meter }, signal)
+    : (origin.digest ?? '');
+  const file = options.store.fileOf(keyOf(model.quantization, digest));
+  await options.keep(file);
+  const there = await openArtifact(file, blueprint.tensors, signal);
+  const artifact = there ?? (await make(work, { opened, digest, file }, signal));
+  meter.finish();
+  return {
+    digest,
+    weights: artifactWeights(artifact),
+    weightBytes: loadedBytes(artifact),
+    entries: [file],
+    isConverted: !there,
+    fidelity: await readFidelity(artifact.fidelity),
+  };
+}
+
+async function make(
+  work: Work,
+  made: { opened: Opened | undefined; digest: string; file: string },
+  signal: AbortSignal,
+): Promise<Artifact> {
+  const { blueprint, model, options, folder } = work;
+  const { sources } = made.opened ?? (await openWeights(work, signal));
+  const meter = new Meter('Converting', 2 * storedBytes(sources), options.report);
+  meter.add(storedBytes(sources)); // read for its digest, here or by the hub
+  const plan = planTensors(blueprint, sources, model.quantization);
+  const metadata = { recipe, quantization: model.quantization, source: made.digest };
+  const { size } = layOutArtifact(made.file, plan, metadata);
+  const readings = await readingsFor(folder, blueprint);
+  const request = {
+    bytes: size,
+    isWhole: async (file: string) =>
+      (await openArtifact(file, blueprint.tensors, signal)) !== undefined,
+    make: async (handle: FileHandle, signal: AbortSignal) => {
+      const written = await readlink(`/proc/self/fd/${handle.fd}`);
+      const layout = layOutArtifact(written, plan, metadata);
+      const { threads } = options;
+      await convert(handle, { blueprint, sources, plan, layout, readings, threads, meter }, signal);
+    },
+  };
+  const { store } = options;
+  const { file } = await store.obtain(keyOf(model.quantization, made.digest), request, signal);
+  const artifact = await openArtifact(file, blueprint.tensors, signal);
+  if (!artifact) throw new AppError('INTERNAL', `${file} is not what was written`);
+  return artifact;
+}
+
+interface Opened {
+  readonly checkpoint: Checkpoint;
+  readonly sources: ReadonlyMap<string, FloatTensor>;
+}
+
+async function openWeights({ origin, blueprint }: Work, signal: AbortSignal): Promise<Opened> {
+  await origin.fetchWeights(signal);
+  const checkpoint = await readCheckpoint(origin.source, signal);
+  return { checkpoint, sources: requireTensors(blueprint.tensors, checkpoint.tensors) };
+}
+
+const identify = (
+  { options: { cacheDir } }: Work,
+  { checkpoint, meter }: { checkpoint: Checkpoint; meter: Meter },
+  signal: AbortSignal,
+): Promise<string> => digestFiles(checkpoint.files, { cacheDir, onBytes: meter.add }, signal);
+
+const keyOf = (quantization: Quantization, digest: string): string =>
+  createHash('sha256').update(`${recipe} ${quantization}\n${digest}`).digest('hex');
+
+/** Scores of a reward model have no divergence. */
+const reported = ({ kl, ...deltas }: Fidelity, { task }: Blueprint): Prepared['fidelity'] =>
+  task === 'Reward' ? deltas : { kl, ...deltas };
+
+/** Fails closed: a figure that is no number is too low. */
+function assertFidelity({ name, maxKL }: CatalogModel, fidelity: Fidelity | undefined): void {
+  if (!fidelity) return;
+  const { kl, meanAbsDelta, maxAbsDelta } = fidelity;
+  const isKnown = [kl, meanAbsDelta, maxAbsDelta].every(Number.isFinite);
+  if (isKnown && kl <= (maxKL ?? kl)) return;
+  const figures = `mean KL divergence ${kl.toPrecision(3)}, mean difference ${meanAbsDelta.toPrecision(3)}`;
+  const bound = maxKL === undefined ? '' : `, maxKL is ${maxKL}`;
+  throw new AppError('FIDELITY_TOO_LOW', `loading ${name}: from its checkpoint ${figures}${bound}`);
 }

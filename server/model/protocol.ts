@@ -1,18 +1,45 @@
-// What the front and a runner process say to each other: calls with an id, one answer each. Types only.
+// What the front and a runner process say to each other: calls with an id, one answer each, and on the way how far a
+// call has come. Types only.
 import type { ErrorCode } from '../../common/errors.ts';
 import type { CatalogModel } from '../contract.ts';
-import type { ScoredRow, ScoreRow, Session } from './scoring.ts';
+import type { HubSettings } from './hub/settings.ts';
+import type { Bytes } from './memory.ts';
+import type { Progress } from './progress.ts';
+import type { RewardRow, ScoredRow, ScoreRow, Session } from './scoring.ts';
 
-export interface Prepared
-  extends Pick<Session, 'folder' | 'identity' | 'vocabularySize' | 'weightBytes'> {
-  readonly convertSeconds: number;
+/** What a checkpoint will take, from its config and headers alone. */
+export interface Description {
+  readonly estimate: Bytes;
 }
 
-/** The calls, in the order in which a runner gets them. `score` may be repeated. */
+export interface Prepared
+  extends Pick<
+    Session,
+    'folder' | 'identity' | 'vocabularySize' | 'labels' | 'weightBytes' | 'fidelity'
+  > {
+  /** Of the cache folder: what must stay while the model is loaded. */
+  readonly entries: readonly string[];
+  /** It was converted just now, by this process. */
+  readonly isConverted: boolean;
+}
+
+/** Where files come from and go to. */
+export interface Sources {
+  readonly cacheDir: string;
+  readonly cacheBytes?: number;
+  readonly hub: HubSettings;
+}
+
+/** The calls, in the order in which a runner gets them. The last two may be repeated. */
 export interface Calls {
-  prepare: { params: { model: CatalogModel; cacheDir: string }; result: Prepared };
-  load: { params: { threads: number }; result: { seconds: number } };
+  describe: { params: { model: CatalogModel; sources: Sources }; result: Description };
+  prepare: {
+    params: { model: CatalogModel; sources: Sources; threads: number };
+    result: Prepared;
+  };
+  load: { params: { threads: number }; result: null };
   score: { params: readonly ScoreRow[]; result: ScoredRow[] };
+  reward: { params: readonly RewardRow[]; result: Float32Array[] };
 }
 export type Method = keyof Calls;
 
@@ -25,3 +52,5 @@ export type Call = {
 export type Answer =
   | { readonly id: number; readonly result: Calls[Method]['result'] }
   | { readonly id: number; readonly error: { code: ErrorCode; message: string } };
+
+export type Message = Answer | { readonly progress: Progress };

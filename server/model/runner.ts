@@ -1,74 +1,72 @@
-// The process that holds one model: the only file that imports onnxruntime-node. It runs no request of its own accord
-// and ends with its parent; whoever wants its memory back kills it.
+// The process that holds one model. It runs no request of its own accord and ends with its parent; whoever wants its
+// memory back kills it.
 import { writeFile } from 'node:fs/promises';
-import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { systemClock } from '../../common/clock.ts';
 import { AppError, toAppError } from '../../common/errors.ts';
-import { tokensInput } from '../onnx/arch/blueprint.ts';
-import { headInputs, headOutputs } from '../onnx/blocks/head.ts';
+import { headOutputs } from '../onnx/blocks/head.ts';
+import { rewardOutputs } from '../onnx/blocks/reward.ts';
+import { chunkRowsFor, pack, packTokens, type Scores, unpack } from './batch/pack.ts';
 import { isErrno } from './disk.ts';
-import { type Batch, chunkRowsFor, pack, type Scores, unpack } from './pack.ts';
-import { type PreparedModel, prepareModel } from './prepare.ts';
-import type { Answer, Call, Calls } from './protocol.ts';
-import type { ScoredRow, ScoreRow } from './scoring.ts';
+import { Engine } from './engine.ts';
+import { Feeder } from './feeds.ts';
+import { describeSize, type PreparedModel, prepareModel } from './prepare.ts';
+import { atBoundedRate } from './progress.ts';
+import type { Answer, Call, Calls, Message, Sources } from './protocol.ts';
+import type { RewardRow, ScoredRow, ScoreRow } from './scoring.ts';
+import { Store } from './store/store.ts';
 
 let prepared: PreparedModel | undefined;
-let session: InferenceSession | undefined;
+let loaded: { engine: Engine; feeder: Feeder; model: PreparedModel } | undefined;
 const gone = new AbortController();
+/** A front that is gone hears nothing: 'disconnect' ends us. */
+const tell = (message: Message) => void process.send?.(message, undefined, {}, () => {});
+const report = atBoundedRate((progress) => tell({ progress }));
 
-async function prepare({
-  model,
-  cacheDir,
-}: Calls['prepare']['params']): Promise<Calls['prepare']['result']> {
-  prepared = await prepareModel(model, cacheDir, gone.signal);
+type Params<M extends keyof Calls> = Calls[M]['params'];
+type Result<M extends keyof Calls> = Promise<Calls[M]['result']>;
+
+/** Of the cache folder: until the front has its own, which no pass over the model holds up. */
+const holds: AsyncDisposable[] = [];
+
+function optionsFor({ cacheDir, cacheBytes, hub }: Sources) {
+  const store = new Store({ dir: cacheDir, budgetBytes: cacheBytes, clock: systemClock });
+  const keep = async (file: string) => void holds.push(await store.hold(file));
+  return { cacheDir, hub, report, store, keep };
+}
+
+async function prepare({ model, sources, threads }: Params<'prepare'>): Result<'prepare'> {
+  prepared = await prepareModel(model, { ...optionsFor(sources), threads }, gone.signal);
   return prepared.summary;
 }
 
-async function load({ threads }: Calls['load']['params']): Promise<Calls['load']['result']> {
+async function load({ threads }: Params<'load'>): Result<'load'> {
   if (!prepared) throw new AppError('INTERNAL', 'loading before preparing');
-  const startedAt = performance.now();
-  try {
-    session = await InferenceSession.create(prepared.encode(), sessionOptions(threads));
-    await score([{ tokens: Int32Array.of(0, 0), scoreFrom: 1, wantsNext: true, topK: 0 }]);
-  } catch (err: unknown) {
-    throw loadError(err);
-  }
-  return { seconds: (performance.now() - startedAt) / 1000 };
-}
-
-const sessionOptions = (threads: number): InferenceSession.SessionOptions => ({
-  executionProviders: ['cpu'],
-  // Folds the casts of 16-bit weights; the operators are fused as they are written.
-  graphOptimizationLevel: 'basic',
-  intraOpNumThreads: threads,
-  interOpNumThreads: 1,
-  enableMemPattern: false,
-  logSeverityLevel: 3,
-  extra: {
-    session: {
-      // Paths of weights are checked in source.ts, links resolved; the runtime sees them relative to this.
-      model_external_initializers_file_folder_path: '/',
-      // Packed weights run no faster here, take twice as long to load, and are copies of what lies in the page cache.
-      disable_prepacking: '1',
-      // Several runners share the cores: a pool that spins takes them from its neighbours.
-      intra_op: { allow_spinning: '0' },
-    },
-  },
-});
-
-function loadError(err: unknown): AppError {
-  if (err instanceof AppError) return err;
-  const message = err instanceof Error ? err.message : String(err);
-  const isMemory = /bad_alloc|failed to allocate|out of memory/i.test(message);
-  return new AppError(isMemory ? 'OUT_OF_MEMORY' : 'LOAD_FAILED', message, { cause: err });
+  await Promise.all(holds.splice(0).map((hold) => hold[Symbol.asyncDispose]()));
+  const { blueprint, weights } = prepared;
+  const engine = await Engine.load(blueprint.graph(weights), { threads });
+  loaded = { engine, feeder: new Feeder(blueprint), model: prepared };
+  const tokens = Int32Array.of(0, 0);
+  if (blueprint.task === 'Reward') await reward([{ tokens }]);
+  else await score([{ tokens, scoreFrom: 1, wantsNext: true, topK: 0 }]);
+  return null;
 }
 
 async function score(rows: readonly ScoreRow[]): Promise<ScoredRow[]> {
-  if (!prepared || !session) throw new AppError('INTERNAL', 'scoring before loading');
-  const { vocabularySize } = prepared.summary;
+  if (!loaded) throw new AppError('INTERNAL', 'scoring before loading');
+  const { engine, feeder, model } = loaded;
+  const { vocabularySize } = model.summary;
+  const { regimeOf } = feeder;
   const maxChunkRows = chunkRowsFor(vocabularySize);
-  const batch = pack(rows, { vocabularySize, maxChunkRows });
-  const scores = batch ? await run(session, batch) : noScores;
-  return unpack(rows, scores, { topK: batch?.topK ?? 0, vocabularySize });
+  const batch = pack(rows, { vocabularySize, maxChunkRows, regimeOf });
+  if (!batch) return unpack(rows, noScores, { answers: [], topK: 0, vocabularySize });
+  const results = await engine.run(feeder.scores(batch));
+  const scores = {
+    logprobs: results.floats(headOutputs.logprobs),
+    ranks: results.integers(headOutputs.ranks),
+    topIds: results.integers(headOutputs.topIds),
+    topLogprobs: results.floats(headOutputs.topLogprobs),
+  };
+  return unpack(rows, scores, { ...batch, vocabularySize });
 }
 
 const noScores: Scores = {
@@ -78,35 +76,30 @@ const noScores: Scores = {
   topLogprobs: new Float32Array(),
 };
 
-async function run(session: InferenceSession, batch: Batch): Promise<Scores> {
-  const outputs = await session.run({
-    [tokensInput.name]: new Tensor('int32', batch.tokens, batch.shape),
-    [headInputs.positions.name]: new Tensor('int32', batch.positions, batch.scoredShape),
-    [headInputs.targets.name]: new Tensor('int32', batch.targets, batch.scoredShape),
-    [headInputs.topK.name]: new Tensor('int64', BigInt64Array.of(BigInt(batch.topK)), [1]),
-  });
-  return {
-    logprobs: floats(outputs[headOutputs.logprobs.name]),
-    ranks: integers(outputs[headOutputs.ranks.name]),
-    topIds: integers(outputs[headOutputs.topIds.name]),
-    topLogprobs: floats(outputs[headOutputs.topLogprobs.name]),
-  };
+async function reward(rows: readonly RewardRow[]): Promise<Float32Array[]> {
+  if (!loaded) throw new AppError('INTERNAL', 'scoring before loading');
+  const { engine, feeder, model } = loaded;
+  const { last, ...packed } = packTokens(rows, feeder.regimeOf);
+  const feeds = feeder.rewards({ ...packed, last: atLeastTwo(last) });
+  const rewards = (await engine.run(feeds)).floats(rewardOutputs.rewards);
+  const { length } = model.summary.labels;
+  return rows.map((_, r) => rewards.slice(r * length, (r + 1) * length));
 }
 
-function floats(output: Tensor | undefined): Float32Array {
-  if (output?.data instanceof Float32Array) return output.data;
-  throw new AppError('INTERNAL', `the graph gave ${output?.type}, not float32`);
-}
-
-function integers(output: Tensor | undefined): Int32Array {
-  if (output?.data instanceof Int32Array) return output.data;
-  throw new AppError('INTERNAL', `the graph gave ${output?.type}, not int32`);
-}
+/** The methods, by the names under which they are called. */
+/** The runtime sums up a row that is alone in another order: with a second one it gets the bits that it has in a batch. */
+const atLeastTwo = (last: Int32Array): Int32Array =>
+  last.length === 1 ? Int32Array.of(...last, ...last) : last;
 
 function answerTo(call: Call): Promise<Calls[typeof call.method]['result']> {
+  if (call.method === 'describe') {
+    const { model, sources } = call.params;
+    return describeSize(model, optionsFor(sources), gone.signal);
+  }
   if (call.method === 'prepare') return prepare(call.params);
   if (call.method === 'load') return load(call.params);
-  return score(call.params);
+  if (call.method === 'score') return score(call.params);
+  return reward(call.params);
 }
 
 async function serve(call: Call): Promise<void> {
@@ -117,7 +110,7 @@ async function serve(call: Call): Promise<void> {
     const { code, message } = toAppError(err);
     answer = { id: call.id, error: { code, message } };
   }
-  process.send?.(answer);
+  tell(answer);
 }
 
 // The terminal sends these to the whole group: the front drains first, and ends us when it is done.

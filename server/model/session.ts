@@ -1,9 +1,15 @@
 // The front's handle on a runner process: calls in, answers out, and the end of the process as a promise.
 import { type ChildProcess, fork } from 'node:child_process';
+import { setPriority } from 'node:os';
 import { AppError } from '../../common/errors.ts';
 import { modulePath } from '../../common/module.ts';
-import type { Answer, Calls, Method, Prepared } from './protocol.ts';
-import type { ScoredRow, ScoreRow, Session } from './scoring.ts';
+import { type Bytes, oomKills } from './memory.ts';
+import type { Report } from './progress.ts';
+import type { Answer, Calls, Message, Method, Prepared } from './protocol.ts';
+import type { Ending, Session } from './scoring.ts';
+
+/** Niceness of runners: the front is to answer whatever they compute. */
+const priority = 10;
 
 /** Methods, so that each may take the result of its own call only. */
 interface Waiter {
@@ -11,7 +17,7 @@ interface Waiter {
   reject(err: AppError): void;
 }
 
-/** How a runner ended. */
+/** What node tells of the end of a process. */
 export interface Exit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -19,21 +25,31 @@ export interface Exit {
 
 export class Runner {
   /** Settles, never rejects, once the process has ended. */
-  readonly ended: Promise<Exit>;
+  readonly ended: Promise<Ending>;
   readonly #process: ChildProcess;
+  readonly #report: Report;
+  readonly #oomKillsBefore = oomKills();
   readonly #waiters = new Map<number, Waiter>();
   #lastId = 0;
 
-  constructor() {
+  /** `report` is told how far its calls have come. */
+  constructor(report: Report) {
+    this.#report = report;
     const file = modulePath(import.meta.url, './runner');
     this.#process = fork(file, { serialization: 'advanced', stdio: ['ignore', 2, 2, 'ipc'] });
-    this.#process.on('message', (answer: Answer) => this.#settle(answer));
+    if (this.#process.pid !== undefined) lowerPriority(this.#process.pid);
+    this.#process.on('message', (message: Message) => this.#hear(message));
     this.ended = new Promise<Exit>((resolve) => {
       this.#process.on('error', () => {
         if (this.#process.pid === undefined) resolve({ code: null, signal: null });
       });
       this.#process.once('exit', (code, signal) => resolve({ code, signal }));
     }).then((exit) => this.#end(exit));
+  }
+
+  /** 0 when it could not even start. */
+  get pid(): number {
+    return this.#process.pid ?? 0;
   }
 
   /** Rejects with the runner's own error, or with RUNNER_DIED when it ends first. */
@@ -53,6 +69,11 @@ export class Runner {
     await this.ended;
   }
 
+  #hear(message: Message): void {
+    if ('progress' in message) this.#report(message.progress);
+    else this.#settle(message);
+  }
+
   #settle(answer: Answer): void {
     const waiter = this.#take(answer.id);
     if ('error' in answer) waiter?.reject(new AppError(answer.error.code, answer.error.message));
@@ -65,10 +86,30 @@ export class Runner {
     return waiter;
   }
 
-  #end(exit: Exit): Exit {
-    for (const id of this.#waiters.keys()) this.#take(id)?.reject(died(describeExit(exit)));
-    return exit;
+  async #end(exit: Exit): Promise<Ending> {
+    const before = await this.#oomKillsBefore;
+    const ending = endingOf(exit, before !== (await oomKills()) || before === undefined);
+    for (const id of this.#waiters.keys()) this.#take(id)?.reject(died(ending.detail));
+    return ending;
   }
+}
+
+/** Threads that it starts later inherit it. */
+function lowerPriority(pid: number): void {
+  try {
+    setPriority(pid, priority);
+  } catch {
+    // It has ended already, or the system does not allow it: then all are equal.
+  }
+}
+
+/** `mayBeOom`: the kernel ended some process for want of memory meanwhile, or does not tell. */
+export function endingOf(exit: Exit, mayBeOom: boolean): Ending {
+  const detail = describeExit(exit);
+  if (exit.signal !== 'SIGKILL') return { how: 'Crashed', detail };
+  return mayBeOom
+    ? { how: 'OutOfMemory', detail: `${detail}, memory ran out` }
+    : { how: 'Killed', detail };
 }
 
 export const describeExit = ({ code, signal }: Exit): string =>
@@ -78,23 +119,13 @@ const died = (how: string, cause?: unknown): AppError =>
   new AppError('RUNNER_DIED', `asking the runner: ${how}`, { cause });
 
 /** A loaded model in `runner`. */
-export function createSession(
-  runner: Runner,
-  { folder, identity, vocabularySize, weightBytes, convertSeconds }: Prepared,
-  loadSeconds: number,
-): Session {
+export function createSession(runner: Runner, prepared: Prepared, memory: Bytes): Session {
   return {
-    folder,
-    identity,
-    vocabularySize,
-    weightBytes,
-    seconds: { convert: convertSeconds, load: loadSeconds },
-    score: (rows: readonly ScoreRow[]): Promise<ScoredRow[]> => runner.call('score', rows),
-    ended: untilEnded(runner),
+    ...prepared,
+    memory,
+    score: (rows) => runner.call('score', rows),
+    reward: (rows) => runner.call('reward', rows),
+    ended: runner.ended,
     close: () => runner.kill(),
   };
-}
-
-async function untilEnded({ ended }: Runner): Promise<void> {
-  await ended;
 }

@@ -1,50 +1,60 @@
 // From tensors in files to weights in a graph: which bytes are read from where, and how much memory they take.
 // Opens no file.
 import { AppError } from '../../common/errors.ts';
-import type { TensorSpec } from '../onnx/arch/blueprint.ts';
+import type { TensorSpec } from '../onnx/arch/inventory.ts';
 import type { Weight, Weights } from '../onnx/blocks/weights.ts';
-import { int8BlockSize } from '../quant/int8.ts';
-import type { ConvertedTensor } from './artifact.ts';
-import { elements, type FloatTensor } from './tensors.ts';
+import { elements, type FloatTensor } from './checkpoint/tensors.ts';
+import { type Artifact, blockSizes, type PlacedTensor } from './convert/artifact.ts';
 
-/** Weights as the checkpoint has them; matrices in `converted` are taken from there. */
-export function modelWeights(
-  tensors: ReadonlyMap<string, FloatTensor>,
-  converted: ReadonlyMap<string, ConvertedTensor>,
-): Weights {
-  const find = (name: string): FloatTensor => findTensor(tensors, name);
+/** Weights as the checkpoint has them. */
+export function checkpointWeights(tensors: ReadonlyMap<string, FloatTensor>): Weights {
+  const find = (name: string): FloatTensor => tensors.get(name) ?? unknown(name);
   return {
-    matrix: (name) => matrix(find(name), converted.get(name)),
-    table: find,
+    matrix: (name, { isTransposed }) => ({ format: 'Float', tensor: find(name), isTransposed }),
+    table: (name) => ({ format: 'Float', tensor: find(name) }),
     vector: find,
   };
 }
 
-function matrix(tensor: FloatTensor, blocks: ConvertedTensor | undefined): Weight {
-  if (!blocks) return { format: 'Float', tensor };
-  const [rows = 0, columns = 0] = tensor.shape;
-  return { format: 'Int8', rows, columns, blockSize: int8BlockSize, ...blocks };
+/** Weights as a converted file has them. */
+export function artifactWeights({ tensors }: Artifact): Weights {
+  const find = (name: string): PlacedTensor => tensors.get(name) ?? unknown(name);
+  return {
+    matrix: (name, { isTransposed }) => weight(find(name), isTransposed),
+    table(name) {
+      const found = weight(find(name));
+      if (found.format === 'NormalFloat') throw new AppError('INTERNAL', `"${name}" is no table`);
+      return found;
+    },
+    vector(name) {
+      const found = find(name);
+      if (found.format !== 'AsIs') throw new AppError('INTERNAL', `"${name}" is no vector`);
+      return found.whole;
+    },
+  };
 }
 
-function findTensor(tensors: ReadonlyMap<string, FloatTensor>, name: string): FloatTensor {
-  const tensor = tensors.get(name);
-  if (!tensor) throw new AppError('INTERNAL', `the graph asks for "${name}", which no spec names`);
-  return tensor;
+function weight(placed: PlacedTensor, isTransposed = false): Weight {
+  if (placed.format === 'AsIs') return { format: 'Float', tensor: placed.whole, isTransposed };
+  const { format, ...blocks } = placed;
+  const shared = { ...blocks, blockSize: blockSizes[format] };
+  if (format === 'NF4') return { ...shared, format: 'NormalFloat' };
+  return { ...shared, format: 'Blocks', bits: format === 'Int8' ? 8 : 4, roundsActivations: false };
 }
+
+const unknown = (name: string): never => {
+  throw new AppError('INTERNAL', `the graph asks for "${name}", which no spec names`);
+};
 
 /**
- * Bytes in memory once loaded. A matrix that is not converted is held as float32 whatever its file has, since the CPU
- * has no kernel for less; a table is read in place.
+ * Bytes in memory of an unconverted model, given those of each tensor in its file. Matrices and vectors are held as
+ * float32 whatever the file has, since the CPU has no kernel for less; a table is read in place.
  */
-export function weightBytes(
+export function checkpointBytes(
   specs: readonly TensorSpec[],
-  tensors: ReadonlyMap<string, FloatTensor>,
-  converted: ReadonlyMap<string, ConvertedTensor>,
+  stored: ReadonlyMap<string, number>,
 ): number {
-  const bytes = ({ name, role, shape }: TensorSpec): number => {
-    const blocks = role === 'Matrix' ? converted.get(name) : undefined;
-    if (blocks) return blocks.codes.data.length + blocks.scales.data.length;
-    return role === 'Table' ? findTensor(tensors, name).data.length : 4 * elements(shape);
-  };
+  const bytes = ({ name, role, shape }: TensorSpec): number =>
+    (role === 'Table' && stored.get(name)) || 4 * elements(shape);
   return specs.reduce((sum, spec) => sum + bytes(spec), 0);
 }

@@ -258,6 +258,37 @@ describe('the example of the README', { skip: !isLinux && 'reads /proc' }, () =>
   });
 });
 
+describe('the example of a reward model', { skip: !isLinux && 'reads /proc' }, () => {
+  it('prints a curl line that answers, and answers the golden scores', {
+    skip: !hasCurl && 'no curl',
+  }, async () => {
+    const truth = JSON.parse(
+      readFileSync(join(models, 'tiny-python-reward/golden.json'), 'utf8'),
+    ) as { rows: { input_ids: number[]; scores: number[] }[] };
+    const local = await Local.start(
+      readFileSync(join(root, 'examples/tiny-python-reward.yaml'), 'utf8'),
+    );
+    const [command = ''] = local.commands;
+    const input_ids = truth.rows.map((row) => row.input_ids);
+
+    const { stdout } = await run('sh', ['-c', `${command} --silent --fail`]);
+    const response = await fetch(`${local.url}/default/tiny-python-reward/v1/rewards`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ input_ids }),
+    });
+
+    assert.equal((JSON.parse(stdout) as { rewards: number[] }).rewards.length, 1);
+    const { rewards } = (await response.json()) as { rewards: number[] };
+    truth.rows.forEach(({ scores }, i) => {
+      const off = Math.abs((rewards[i] ?? Number.NaN) - (scores[0] ?? Number.NaN));
+      assert.ok(off <= 5e-4, `row ${i} is off by ${off}`);
+    });
+    await local.stop();
+    local.remove();
+  });
+});
+
 describe('refmodel local, ended in the middle', { skip: !isLinux && 'reads /proc' }, () => {
   it('finishes the request that it holds', async () => {
     const local = await Local.start(manifest('tiny', '1m'));

@@ -108,6 +108,23 @@ export const badManifests: BadManifest[] = [
     field: 'spec.model.huggingFace.repo',
   },
   {
+    name: 'repository above the folder of repositories',
+    manifest: source({ huggingFace: { repo: '../x' } }),
+    field: 'spec.model.huggingFace.repo',
+  },
+  {
+    name: 'revision that is no name',
+    manifest: source({ huggingFace: { repo: 'a/b', revision: '-x y' } }),
+    field: 'spec.model.huggingFace.revision',
+  },
+  {
+    name: 'key of a Secret that is a path',
+    manifest: source({
+      huggingFace: { repo: 'a/b', tokenSecretRef: { name: 'hf', key: '../token' } },
+    }),
+    field: 'spec.model.huggingFace.tokenSecretRef.key',
+  },
+  {
     name: 'unknown task',
     manifest: modelManifest({ spec: { task: 'Chat' } }),
     field: 'spec.task',

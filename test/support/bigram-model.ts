@@ -2,7 +2,14 @@
 // like a real one, without a process.
 import { AppError } from '../../common/errors.ts';
 import type { CatalogModel } from '../../server/contract.ts';
-import type { LoadModel, ScoredRow, ScoreRow, Session } from '../../server/model/scoring.ts';
+import type {
+  Ending,
+  LoadModel,
+  RewardRow,
+  ScoredRow,
+  ScoreRow,
+  Session,
+} from '../../server/model/scoring.ts';
 
 export const vocabularySize = 64;
 
@@ -45,6 +52,12 @@ export function scoreRow(row: ScoreRow): ScoredRow {
   };
 }
 
+/** Every token counts, the last one most: float32 [labels]. */
+export const rewardRow = ({ tokens }: RewardRow, labels: number): Float32Array =>
+  Float32Array.from({ length: labels }, (_, label) =>
+    tokens.reduce((sum, id) => 0.7 * sum + Math.sin(id + label), 0),
+  );
+
 export interface BigramSession extends Session {
   /** Ends by itself, as a crashed process does. */
   die(): void;
@@ -57,6 +70,9 @@ export interface BigramOptions {
   weightBytes?: number;
   contextTokens?: number;
   folder?: string;
+  /** Makes it a reward model. */
+  labels?: readonly string[];
+  fidelity?: Session['fidelity'];
 }
 
 /** A loader, and what it did. */
@@ -76,52 +92,58 @@ export class BigramModels {
     this.#options = options;
   }
 
-  readonly load: LoadModel = async (model, { reserve, signal }) => {
+  readonly load: LoadModel = async (model, { admit, reserve, signal }) => {
     this.loads.push(model.name);
     await this.gate;
     signal.throwIfAborted();
     if (this.failure) throw this.failure;
     const session = this.#session(model);
-    await reserve(session.weightBytes);
+    admit(session.memory);
+    await reserve(session.memory);
     this.sessions.push(session);
     return session;
   };
 
   #session(model: CatalogModel): BigramSession {
     const { weightBytes = 1000, contextTokens = 128, folder = '/nowhere' } = this.#options;
+    const { labels = [], fidelity } = this.#options;
     let isOpen = true;
     let end = () => {};
-    const ended = new Promise<void>((resolve) => {
+    const ended = new Promise<Ending>((resolve) => {
       end = () => {
         isOpen = false;
-        resolve();
+        resolve({ how: 'Crashed', detail: 'it ended' });
       };
     });
     const passes: number[] = [];
+    const pass = async <Row, Result>(rows: readonly Row[], compute: (row: Row) => Result) => {
+      passes.push(rows.length);
+      await Promise.race([this.passGate, ended]);
+      if (!isOpen) throw new AppError('RUNNER_DIED', 'scoring: the model ended');
+      return rows.map(compute);
+    };
     return {
       identity: {
         revision: `revision-of-${model.name}`,
         digest: 'sha256:0',
         architecture: 'Bigram',
         quantization: model.quantization,
-        task: 'LogProbs',
+        task: labels.length > 0 ? 'Reward' : 'LogProbs',
         parameters: 0,
         contextTokens,
       },
       vocabularySize,
+      labels,
+      ...(fidelity && { fidelity }),
       weightBytes,
-      seconds: { convert: 0, load: 0 },
+      memory: { host: weightBytes, device: 0 },
       folder,
       passes,
       get isOpen() {
         return isOpen;
       },
-      score: async (rows) => {
-        passes.push(rows.length);
-        await Promise.race([this.passGate, ended]);
-        if (!isOpen) throw new AppError('RUNNER_DIED', 'scoring: the model ended');
-        return rows.map(scoreRow);
-      },
+      score: (rows) => pass(rows, scoreRow),
+      reward: (rows) => pass(rows, (row) => rewardRow(row, labels.length)),
       ended,
       die: () => end(),
       close: async () => end(),

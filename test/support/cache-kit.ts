@@ -2,42 +2,48 @@
 import assert from 'node:assert/strict';
 import { AppError, type ErrorCode } from '../../common/errors.ts';
 import { silentLogger } from '../../common/log.ts';
-import { type Lease, type Load, ModelCache } from '../../server/model/cache.ts';
+import { type Lease, type Load, ModelCache } from '../../server/model/cache/model-cache.ts';
+import type { Bytes } from '../../server/model/memory.ts';
+import type { LoadPhase, Report } from '../../server/model/progress.ts';
+import type { Ending } from '../../server/model/scoring.ts';
 import { FakeClock } from './clock.ts';
 import { catalogModel } from './server-kit.ts';
 
 export const forever = new AbortController().signal;
 export const gone = new Error('the client left');
 
+export const host = (bytes: number): Bytes => ({ host: bytes, device: 0 });
+
 /** Something in memory, whose load and end a test decides. */
 export class Thing {
-  readonly ended: Promise<void>;
+  readonly ended: Promise<Ending>;
+  /** Of an estimate, until a test says what was measured. */
+  memory: Bytes;
   isResident = false;
   isClosing = false;
+  report: Report = () => {};
   finishLoad: (failure?: AppError) => void = () => {};
   /** Of a close that was asked for, or of itself. */
   end: () => void = () => {};
   readonly name: string;
-  readonly bytes: number;
-
   readonly #endsWhenClosed: boolean;
 
   constructor(name: string, bytes: number, endsWhenClosed: boolean) {
     this.name = name;
-    this.bytes = bytes;
+    this.memory = host(bytes);
     this.#endsWhenClosed = endsWhenClosed;
     this.ended = new Promise((resolve) => {
       this.end = () => {
         this.isResident = false;
-        resolve();
+        resolve({ how: 'Crashed', detail: 'it ended' });
       };
     });
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.isClosing = true;
     if (this.#endsWhenClosed) this.end();
-    return this.ended;
+    await this.ended;
   }
 }
 
@@ -55,6 +61,8 @@ export class World {
   readonly shutdown = new AbortController();
   readonly things: Thing[] = [];
   readonly outcomes: (ErrorCode | undefined)[] = [];
+  readonly phases: LoadPhase[] = [];
+  readonly deaths: Ending['how'][] = [];
   evictions = 0;
   readonly cache: ModelCache<Thing>;
   readonly #options: WorldOptions;
@@ -63,14 +71,16 @@ export class World {
     this.#options = options;
     this.cache = new ModelCache({
       load: this.#load,
-      limits: { maxModels: options.maxModels ?? 2, memoryBytes: options.memoryBytes ?? 100 },
+      limits: { maxModels: options.maxModels ?? 2, memory: host(options.memoryBytes ?? 100) },
       loadTimeoutMs: 600_000,
       roomTimeoutMs: 60_000,
       clock: this.clock,
       log: silentLogger,
       observer: {
         onLoad: (_seconds, code) => void this.outcomes.push(code),
+        onPhase: (phase) => void this.phases.push(phase),
         onEvict: () => void this.evictions++,
+        onDeath: (how) => void this.deaths.push(how),
       },
       shutdown: this.shutdown.signal,
     });
@@ -90,11 +100,13 @@ export class World {
     return this.things.filter((thing) => thing.isResident);
   }
 
-  readonly #load: Load<Thing> = async (model, { reserve, signal }) => {
+  readonly #load: Load<Thing> = async (model, { admit, reserve, report, signal }) => {
     const { bytesOf, isPrompt } = this.#options;
     const thing = new Thing(model.name, bytesOf?.(model.name) ?? 10, isPrompt ?? false);
     this.things.push(thing);
-    await reserve(thing.bytes);
+    thing.report = report;
+    admit(thing.memory);
+    await reserve(thing.memory);
     thing.isResident = true;
     if (isPrompt) return thing;
     await new Promise<void>((resolve, reject) => {

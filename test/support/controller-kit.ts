@@ -74,7 +74,7 @@ export async function controllerKit() {
         clock: systemClock,
         log: silentLogger,
         metrics: new ControllerMetrics(),
-        settings: { image: 'refmodel:1', imagePullPolicy: 'IfNotPresent' },
+        settings: { image: 'refmodel:1', imagePullPolicy: 'IfNotPresent', env: {} },
         gatewayHost: 'refmodel-gateway.sys.svc.cluster.local',
         identity: 'me',
         workers: 4,

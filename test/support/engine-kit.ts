@@ -4,7 +4,7 @@ import path from 'node:path';
 import { silentLogger } from '../../common/log.ts';
 import type { CatalogModel } from '../../server/contract.ts';
 import { createLoader } from '../../server/model/load.ts';
-import type { ScoreRow, Session } from '../../server/model/scoring.ts';
+import type { LoadSteps, ScoreRow, Session } from '../../server/model/scoring.ts';
 
 export const neverAborted = new AbortController().signal;
 export const goldenRoot = path.resolve(import.meta.dirname, '../golden');
@@ -22,6 +22,14 @@ export function catalogModel(changes: Partial<CatalogModel> = {}): CatalogModel 
   };
 }
 
+/** Steps of a load that is alone on a machine without end. */
+export const roomForAll: LoadSteps = {
+  admit: () => {},
+  reserve: () => Promise.resolve(),
+  report: () => {},
+  signal: neverAborted,
+};
+
 /** Loads, calls `use`, closes. */
 export async function withSession(
   cacheDir: string,
@@ -29,8 +37,7 @@ export async function withSession(
   use: (session: Session) => Promise<void>,
 ): Promise<void> {
   const load = createLoader({ cacheDir, threads: 1, log: silentLogger });
-  const options = { reserve: () => Promise.resolve(), signal: neverAborted };
-  const session = await load(catalogModel(changes), options);
+  const session = await load(catalogModel(changes), roomForAll);
   try {
     await use(session);
   } finally {
@@ -54,7 +61,15 @@ export interface GoldenRow {
   last_top3?: { ids: number[]; log_probs: number[] };
 }
 
-export function goldenRows(folder: string): GoldenRow[] {
-  const text = readFileSync(path.join(folder, 'golden.json'), 'utf8');
-  return (JSON.parse(text) as { rows: GoldenRow[] }).rows;
+export interface GoldenScores {
+  input_ids: number[];
+  scores: number[];
 }
+
+const readGolden = <R>(folder: string): R[] =>
+  (JSON.parse(readFileSync(path.join(folder, 'golden.json'), 'utf8')) as { rows: R[] }).rows;
+
+export const goldenRows = (folder: string): GoldenRow[] => readGolden(folder);
+
+/** Of a reward model. */
+export const goldenScores = (folder: string): GoldenScores[] => readGolden(folder);

@@ -71,7 +71,7 @@ export const modelState = (more: Partial<ModelState> = {}): ModelState => ({
   ...(more.residency === undefined && {
     identity,
     weightBytes: 4096,
-    seconds: { convert: 1.5, load: 0.5 },
+    seconds: { download: 0, convert: 1.5, load: 0.5 },
   }),
   ...more,
 });

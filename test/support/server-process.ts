@@ -65,6 +65,17 @@ export function childrenOf(pid: number): number[] {
     .filter((child) => stateOf(child)?.parent === pid);
 }
 
+/** Runners of a server, or of a process that loads models itself. */
+export const runnersOf = (pid: number): number[] => childrenOf(pid).filter(isRunner);
+
+function isRunner(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('model/runner');
+  } catch {
+    return false; // it has just ended
+  }
+}
+
 function stateOf(pid: number): { parent: number } | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');

@@ -1,22 +1,24 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { AppError } from '../../../../common/errors.ts';
 import { silentLogger } from '../../../../common/log.ts';
 import { createLoader } from '../../../../server/model/load.ts';
+import type { Bytes } from '../../../../server/model/memory.ts';
+import type { Progress } from '../../../../server/model/progress.ts';
 import type { Session } from '../../../../server/model/scoring.ts';
 import {
   catalogModel,
   goldenRoot,
-  neverAborted,
+  roomForAll,
   scoreAll,
   withSession,
 } from '../../../support/engine-kit.ts';
 import { tinyLlama, writeCheckpoint } from '../../../support/llama-checkpoint.ts';
 import { temporaryFolder } from '../../../support/temporary-folder.ts';
 
-const roomForAll = () => Promise.resolve();
 const loader = (cacheDir: string) => createLoader({ cacheDir, threads: 1, log: silentLogger });
 
 /** Process ids of this process' runners. */
@@ -33,17 +35,22 @@ function runners(): number[] {
 describe('loadModel', () => {
   it('asks for room for the weights before it takes memory, and gives a session that scores', async () => {
     using cache = temporaryFolder();
-    const asked: number[] = [];
-    const reserve = (bytes: number) => Promise.resolve(void asked.push(bytes));
+    const asked: [string, Bytes][] = [];
+    const admit = (bytes: Bytes) => void asked.push(['admit', bytes]);
+    const reserve = (bytes: Bytes) => Promise.resolve(void asked.push(['reserve', bytes]));
 
-    const session = await loader(cache.path)(catalogModel(), { reserve, signal: neverAborted });
+    const session = await loader(cache.path)(catalogModel(), { ...roomForAll, admit, reserve });
     const [row] = await session.score([scoreAll([1, 2, 3])]);
     await session.close();
 
-    assert.deepEqual(asked, [session.weightBytes]);
+    const weights = { host: session.weightBytes, device: 0 };
+    assert.deepEqual(asked, [
+      ['admit', weights],
+      ['reserve', weights],
+    ]);
     assert.equal(session.folder, path.join(goldenRoot, 'llama'));
     assert.equal(session.identity.quantization, 'None');
-    assert.ok(session.seconds.load > 0);
+    assert.ok(session.memory.host > 0, 'it takes no memory');
     assert.equal(row?.logprobs.length, 2);
   });
 
@@ -77,10 +84,7 @@ describe('loadModel', () => {
 
   it('rejects scores in flight with RUNNER_DIED and settles `ended` when the runner dies', async () => {
     using cache = temporaryFolder();
-    const session: Session = await loader(cache.path)(catalogModel(), {
-      reserve: roomForAll,
-      signal: neverAborted,
-    });
+    const session: Session = await loader(cache.path)(catalogModel(), roomForAll);
     const pids = runners();
     for (const pid of pids) process.kill(pid, 'SIGSTOP'); // so that it cannot answer first
     const inFlight = assert.rejects(session.score([scoreAll([1, 2])]), { code: 'RUNNER_DIED' });
@@ -92,12 +96,58 @@ describe('loadModel', () => {
     await assert.rejects(session.score([scoreAll([1, 2])]), { code: 'RUNNER_DIED' });
   });
 
+  it('refuses what can never fit before anything is hashed or converted', async () => {
+    using cache = temporaryFolder();
+    const tooLarge = new AppError('MODEL_TOO_LARGE', 'never');
+    const admit = () => {
+      throw tooLarge;
+    };
+
+    const fails = loader(cache.path)(catalogModel(), { ...roomForAll, admit });
+
+    await assert.rejects(fails, tooLarge);
+    assert.deepEqual(readdirSync(cache.path), []);
+    assert.deepEqual(runners(), []);
+  });
+
+  it('tells how far the conversion is, when there is something to convert', async () => {
+    using cache = temporaryFolder();
+    const model = catalogModel({ quantization: 'Int8' });
+    const load = async () => {
+      const told: Progress[] = [];
+      const report = (progress: Progress) => void told.push(progress);
+      await (await loader(cache.path)(model, { ...roomForAll, report })).close();
+      return told;
+    };
+
+    const [first, second] = [await load(), await load()];
+
+    const { phase, bytes, totalBytes } = first.at(-1) ?? {};
+    assert.equal(phase, 'Converting');
+    assert.equal(bytes, totalBytes);
+    assert.deepEqual(second, []);
+  });
+
+  it('measures more for a larger model, about as much as its weights', async () => {
+    using cache = temporaryFolder();
+    using volume = temporaryFolder();
+    const config = { hidden_size: 512, intermediate_size: 2048, vocab_size: 8000 };
+    writeCheckpoint(path.join(volume.path, 'model'), tinyLlama(config));
+    const source = { volume: { root: volume.path, path: 'model' } };
+
+    await withSession(cache.path, { source }, async ({ memory, weightBytes }) => {
+      assert.ok(weightBytes > 60e6, `${weightBytes} bytes of weights`);
+      const ratio = memory.host / weightBytes;
+      assert.ok(ratio > 0.8 && ratio < 1.5, `${memory.host} bytes for ${weightBytes} of weights`);
+    });
+  });
+
   it('ends the runner when there is no room, and passes the reason on', async () => {
     using cache = temporaryFolder();
     const full = new AppError('CACHE_FULL', 'no room');
     const reserve = () => Promise.reject(full);
 
-    const fails = loader(cache.path)(catalogModel(), { reserve, signal: neverAborted });
+    const fails = loader(cache.path)(catalogModel(), { ...roomForAll, reserve });
 
     await assert.rejects(fails, full);
     assert.deepEqual(runners(), []);
@@ -109,34 +159,41 @@ describe('loadModel', () => {
     const reason = new Error('given up');
     const reserve = () => Promise.resolve(controller.abort(reason));
 
-    const fails = loader(cache.path)(catalogModel(), { reserve, signal: controller.signal });
+    const fails = loader(cache.path)(catalogModel(), {
+      ...roomForAll,
+      reserve,
+      signal: controller.signal,
+    });
 
     await assert.rejects(fails, reason);
     assert.deepEqual(runners(), []);
   });
 
-  it('says OUT_OF_MEMORY when the kernel kills the runner during the load', async () => {
+  it('says RUNNER_DIED when somebody kills the runner during the load', async () => {
     using cache = temporaryFolder();
     const reserve = () => {
       for (const pid of runners()) process.kill(pid, 'SIGKILL');
       return Promise.resolve();
     };
 
-    const fails = loader(cache.path)(catalogModel(), { reserve, signal: neverAborted });
+    const fails = loader(cache.path)(catalogModel(), { ...roomForAll, reserve });
 
-    await assert.rejects(fails, { code: 'OUT_OF_MEMORY' });
+    await assert.rejects(fails, { code: 'RUNNER_DIED' });
   });
 
   it('carries the code of what is wrong with the model', async () => {
     using cache = temporaryFolder();
+    using volume = temporaryFolder();
+    const config = JSON.stringify({ architectures: ['BertModel'], model_type: 'bert' });
+    writeFileSync(path.join(volume.path, 'config.json'), config);
+    const unknown = catalogModel({ source: { volume: { root: volume.path, path: '.' } } });
     const load = loader(cache.path);
-    const options = { reserve: roomForAll, signal: neverAborted };
     const inFolder = (folder: string) =>
       catalogModel({ source: { volume: { root: goldenRoot, path: folder } } });
 
-    await assert.rejects(load(inFolder('gpt2'), options), { code: 'UNSUPPORTED_ARCHITECTURE' });
-    await assert.rejects(load(inFolder('nothing'), options), { code: 'MODEL_FILES_MISSING' });
-    await assert.rejects(load(catalogModel({ task: 'Reward' }), options), {
+    await assert.rejects(load(unknown, roomForAll), { code: 'UNSUPPORTED_ARCHITECTURE' });
+    await assert.rejects(load(inFolder('nothing'), roomForAll), { code: 'MODEL_FILES_MISSING' });
+    await assert.rejects(load(catalogModel({ task: 'Reward' }), roomForAll), {
       code: 'UNSUPPORTED_TASK',
     });
     assert.deepEqual(runners(), []);
@@ -148,9 +205,8 @@ describe('loadModel', () => {
     writeCheckpoint(path.join(volume.path, 'model'), tinyLlama());
     const source = { volume: { root: volume.path, path: 'model' } };
     const model = catalogModel({ source, quantization: 'Int8' });
-    const options = { reserve: roomForAll, signal: neverAborted };
 
-    const sessions = await Promise.all([1, 2].map(() => loader(cache.path)(model, options)));
+    const sessions = await Promise.all([1, 2].map(() => loader(cache.path)(model, roomForAll)));
 
     const answers = await Promise.all(sessions.map((s) => s.score([scoreAll([1, 2, 3])])));
     await Promise.all(sessions.map((session) => session.close()));

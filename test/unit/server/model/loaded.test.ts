@@ -3,11 +3,10 @@ import { describe, it } from 'node:test';
 import { silentLogger } from '../../../../common/log.ts';
 import { loadForServing } from '../../../../server/model/loaded.ts';
 import { BigramModels } from '../../../support/bigram-model.ts';
+import { roomForAll } from '../../../support/engine-kit.ts';
 import { catalogModel } from '../../../support/server-kit.ts';
 
-const { signal } = new AbortController();
 const options = { log: silentLogger, maxQueuedRows: 10, maxQueuedTokens: 100, onPass: () => {} };
-const reserve = async () => {};
 
 describe('loadForServing', () => {
   it('limits rows by the checkpoint and by the catalog, whichever is shorter', async () => {
@@ -17,7 +16,7 @@ describe('loadForServing', () => {
       [40, 40],
       [60, 50],
     ] as const) {
-      const loaded = await load(catalogModel('rl/a', { maxSequenceTokens }), { reserve, signal });
+      const loaded = await load(catalogModel('rl/a', { maxSequenceTokens }), roomForAll);
 
       assert.equal(loaded.maxSequenceTokens, want);
     }
@@ -27,18 +26,33 @@ describe('loadForServing', () => {
     const folder = 'examples/models/tiny-python-llama';
     const load = loadForServing(new BigramModels({ folder }).load, options);
 
-    const loaded = await load(catalogModel('rl/a'), { reserve, signal });
+    const loaded = await load(catalogModel('rl/a'), roomForAll);
 
     assert.equal((await loaded.tokenizer()).token(1), '<bos>');
     assert.equal(await loaded.tokenizer(), await loaded.tokenizer());
   });
 
+  it('has the queue of what the model does, and no other', async () => {
+    const language = loadForServing(new BigramModels().load, options);
+    const rewarding = loadForServing(new BigramModels({ labels: ['a', 'b'] }).load, options);
+    const signal = new AbortController().signal;
+    const rows = [{ tokens: Int32Array.of(1, 2) }];
+
+    const scorer = await language(catalogModel('rl/a'), roomForAll);
+    const judge = await rewarding(catalogModel('rl/b'), roomForAll);
+
+    assert.equal(scorer.rewards, undefined);
+    assert.equal(judge.scores, undefined);
+    const asked = rows.map((row) => ({ ...row, scoreFrom: 1, wantsNext: false, topK: 0 }));
+    const [scored] = (await scorer.scores?.submit({ rows: asked }, signal)) ?? [];
+    const [rewarded] = (await judge.rewards?.submit({ rows }, signal)) ?? [];
+    assert.equal(scored?.logprobs.length, 1);
+    assert.equal(rewarded?.length, 2);
+  });
+
   it('ends with its session', async () => {
     const models = new BigramModels();
-    const loaded = await loadForServing(models.load, options)(catalogModel('rl/a'), {
-      reserve,
-      signal,
-    });
+    const loaded = await loadForServing(models.load, options)(catalogModel('rl/a'), roomForAll);
 
     await loaded.close();
 

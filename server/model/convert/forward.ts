@@ -1,0 +1,184 @@
+// Runs a decoder piece by piece over rows of text, so that no more than one layer is in memory at once.
+import type { Blueprint } from '../../onnx/arch/blueprint.ts';
+import {
+  embeddingGraph,
+  hiddenPort,
+  layerGraph,
+  nextPort,
+  type Observation,
+  observationGraph,
+  otherPort,
+} from '../../onnx/arch/segments.ts';
+import type { Linear, Weights } from '../../onnx/blocks/weights.ts';
+import type { Graph, Port } from '../../onnx/graph.ts';
+import type { Matrix } from '../../quant/matrix.ts';
+import { type PackedTokens, packTokens } from '../batch/pack.ts';
+import { Engine, type Feed, type Feeds } from '../engine.ts';
+import { Feeder } from '../feeds.ts';
+
+/** Rows that go through together. */
+export interface Passage {
+  readonly packed: PackedTokens;
+  readonly rows: readonly Int32Array[];
+  readonly feeds: Feeds;
+}
+
+/** The hidden rows [n, h] of each passage. */
+export type Hidden = readonly Float32Array[];
+
+/** What goes through a layer. */
+export interface Through {
+  readonly weights: Weights;
+  readonly hidden: Hidden;
+}
+
+/** What the matrices that read the same rows saw, X of the one model and X' of the other, over all passages. */
+export interface Observed {
+  readonly layers: readonly Linear[];
+  /** X'ᵀX' [K, K] */
+  readonly own: Matrix;
+  /** XᵀX' [K, K] */
+  readonly across: Matrix;
+}
+
+/** At most this many tokens in a passage: bounds memory, and the time in which the process answers nothing. */
+const passageTokens = 1024;
+
+/** `rows` in passages, in their order. */
+export function passagesOf(blueprint: Blueprint, rows: readonly Int32Array[]): Passage[] {
+  const feeder = new Feeder(blueprint);
+  const groups: Int32Array[][] = [];
+  let tokens = Infinity;
+  for (const row of rows) {
+    if (tokens + row.length > passageTokens) {
+      groups.push([]);
+      tokens = 0;
+    }
+    groups.at(-1)?.push(row);
+    tokens += row.length;
+  }
+  return groups.map((group) => {
+    const packed = packTokens(
+      group.map((row) => ({ tokens: row })),
+      feeder.regimeOf,
+    );
+    return { packed, rows: group, feeds: feeder.tokens(packed) };
+  });
+}
+
+export class Forward {
+  readonly #blueprint: Blueprint;
+  readonly #threads: number;
+
+  constructor(blueprint: Blueprint, threads: number) {
+    this.#blueprint = blueprint;
+    this.#threads = threads;
+  }
+
+  embed(passages: readonly Passage[], weights: Weights, signal: AbortSignal): Promise<Hidden> {
+    const graph = embeddingGraph(this.#blueprint.decoder, weights);
+    return this.#using(graph, (engine) =>
+      inTurn(passages, signal, async ({ feeds }) => (await engine.run(feeds)).floats(nextPort)),
+    );
+  }
+
+  layer(
+    index: number,
+    passages: readonly Passage[],
+    { weights, hidden }: Through,
+    signal: AbortSignal,
+  ): Promise<Hidden> {
+    const graph = layerGraph(this.#blueprint.decoder, index, weights);
+    return this.#using(graph, (engine) =>
+      inTurn(passages, signal, async ({ feeds }, at) => {
+        const given = { ...feeds, ...this.#rows(hiddenPort, hidden[at]) };
+        return (await engine.run(given)).floats(nextPort);
+      }),
+    );
+  }
+
+  /** As `layer`, and what its matrices see of these rows and of the `other` model's. */
+  observe(
+    index: number,
+    passages: readonly Passage[],
+    { weights, hidden, other }: Through & { readonly other: Hidden },
+    signal: AbortSignal,
+  ): Promise<{ hidden: Hidden; observed: readonly Observed[] }> {
+    const { graph, observations } = observationGraph(this.#blueprint.decoder, index, weights);
+    return this.#using(graph, async (engine) => {
+      let observed = observations.map(nothingSeen);
+      const next = await inTurn(passages, signal, async ({ feeds }, at) => {
+        const results = await engine.run({
+          ...feeds,
+          ...this.#rows(hiddenPort, hidden[at]),
+          ...this.#rows(otherPort, other[at]),
+          ...sumFeeds(observations, observed),
+        });
+        observed = observed.map((seen, i) => {
+          const { own, across } = observations[i] ?? {};
+          const sum = (before: Matrix, port: Port | undefined) =>
+            port ? { ...before, values: results.floats(port) } : before;
+          return {
+            ...seen,
+            own: sum(seen.own, own?.output),
+            across: sum(seen.across, across?.output),
+          };
+        });
+        return results.floats(nextPort);
+      });
+      return { hidden: next, observed };
+    });
+  }
+
+  #rows(port: { readonly name: string }, data: Float32Array = new Float32Array()): Feeds {
+    const width = this.#blueprint.decoder.hidden;
+    return { [port.name]: { type: 'float32', data, shape: [data.length / width, width] } };
+  }
+
+  async #using<T>(graph: Graph, run: (engine: Engine) => Promise<T>): Promise<T> {
+    const engine = await Engine.load(graph, { threads: this.#threads });
+    try {
+      return await run(engine);
+    } finally {
+      await engine.release();
+    }
+  }
+}
+
+function nothingSeen({ columns, layers }: Observation): Observed {
+  const square = () => ({
+    rows: columns,
+    columns,
+    values: new Float32Array(columns * columns),
+  });
+  return { layers, own: square(), across: square() };
+}
+
+function sumFeeds(observations: readonly Observation[], observed: readonly Observed[]): Feeds {
+  const feed = ({ values, rows, columns }: Matrix): Feed => {
+    return { type: 'float32', data: values, shape: [rows, columns] };
+  };
+  const entries = observed.flatMap((seen, i) => {
+    const { own, across } = observations[i] ?? {};
+    if (!own || !across) return [];
+    return [
+      [own.input.name, feed(seen.own)] as const,
+      [across.input.name, feed(seen.across)] as const,
+    ];
+  });
+  return Object.fromEntries(entries);
+}
+
+/** One after another. */
+async function inTurn<T, R>(
+  items: readonly T[],
+  signal: AbortSignal,
+  work: (item: T, index: number) => Promise<R>,
+): Promise<R[]> {
+  const results: R[] = [];
+  for (const [index, item] of items.entries()) {
+    signal.throwIfAborted();
+    results.push(await work(item, index));
+  }
+  return results;
+}

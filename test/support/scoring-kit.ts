@@ -1,0 +1,35 @@
+// What a scoring route stands on: bigram models behind a real cache and real queues.
+import { silentLogger } from '../../common/log.ts';
+import type { Scoring } from '../../server/api/leased.ts';
+import { ModelCache } from '../../server/model/cache/model-cache.ts';
+import { loadForServing } from '../../server/model/loaded.ts';
+import { BigramModels, type BigramOptions } from './bigram-model.ts';
+import { FakeClock } from './clock.ts';
+
+export const forever = new AbortController().signal;
+
+export function scoringKit(options: BigramOptions = {}) {
+  const models = new BigramModels(options);
+  const cache = new ModelCache({
+    load: loadForServing(models.load, {
+      log: silentLogger,
+      maxQueuedRows: 100,
+      maxQueuedTokens: 10_000,
+      onPass: () => {},
+    }),
+    limits: { maxModels: 1, memory: { host: 1e6, device: 0 } },
+    loadTimeoutMs: 60_000,
+    roomTimeoutMs: 60_000,
+    clock: new FakeClock(),
+    log: silentLogger,
+    observer: { onLoad: () => {}, onPhase: () => {}, onEvict: () => {}, onDeath: () => {} },
+    shutdown: forever,
+  });
+  const scored: [number, number][] = [];
+  const scoring: Scoring = {
+    cache,
+    limits: { maxRows: 4, maxTokens: 200 },
+    metrics: { onScored: (prompt, values) => void scored.push([prompt, values]) },
+  };
+  return { models, cache, scoring, scored };
+}
