@@ -9,11 +9,12 @@ import { clearCache, deleteModel, getCache, getModel, putModel } from './api/cac
 import { postCompletions } from './api/completions.ts';
 import { postLogprobs } from './api/logprobs.ts';
 import { getModels } from './api/models.ts';
+import { postRewards } from './api/rewards.ts';
 import { getState } from './api/state.ts';
 import type { Catalog } from './catalog.ts';
 import type { ServerConfig } from './config.ts';
 import type { ServerMetrics } from './metrics.ts';
-import type { ModelCache } from './model/cache.ts';
+import type { ModelCache } from './model/cache/model-cache.ts';
 import type { LoadedModel } from './model/loaded.ts';
 import { serverState } from './state.ts';
 
@@ -47,6 +48,7 @@ export function createServerApp(options: AppOptions): Express {
   app.get('/state', getState({ state, changes: cache.changes, clock, shutdown }));
 
   app.route('/v1/logprobs').post(body, postLogprobs(lookup, scoring)).all(methodNotAllowed('POST'));
+  app.route('/v1/rewards').post(body, postRewards(lookup, scoring)).all(methodNotAllowed('POST'));
   app
     .route('/v1/completions')
     .post(body, postCompletions({ lookup, scoring, clock, limits: completionLimits(config) }))

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { bytes, milliseconds, port } from '../common/config.ts';
 import { logLevels } from '../common/log.ts';
+import { hubVariables } from './model/hub/settings.ts';
 
 const count = (fallback: number) => z.coerce.number().int().positive().default(fallback);
 const minutes = 60_000;
@@ -16,9 +17,17 @@ export const serverConfig = z.object({
     .default('info')
     .describe('Least severe level that is logged.'),
   REFMODEL_CATALOG: z.string().describe('File with the models of this pool. Followed for changes.'),
-  REFMODEL_CACHE_DIR: z.string().default('/cache').describe('Folder of converted models.'),
+  REFMODEL_CACHE_DIR: z
+    .string()
+    .default('/cache')
+    .describe('Folder of downloaded and converted models.'),
+  REFMODEL_CACHE_BYTES: bytes
+    .optional()
+    .describe(
+      'Bytes of models in the cache folder at most. Default: all of its volume but 5 % or 1 GiB, the less of the two.',
+    ),
   REFMODEL_MAX_MODELS: count(2).describe('Models in memory at most.'),
-  REFMODEL_MEMORY_BYTES: bytes.describe('Bytes of weights in memory at most.'),
+  REFMODEL_MEMORY_BYTES: bytes.describe('Bytes that models may hold in memory together.'),
   REFMODEL_THREADS: z.coerce
     .number()
     .int()
@@ -51,5 +60,6 @@ export const serverConfig = z.object({
   REFMODEL_CLOSE_TIMEOUT_MS: milliseconds(0, 60 * minutes)
     .default(2 * minutes)
     .describe('Time that requests in flight get at the end, in milliseconds.'),
+  ...hubVariables,
 });
 export type ServerConfig = Readonly<z.output<typeof serverConfig>>;

@@ -4,6 +4,8 @@ import { z } from 'zod';
 
 /** Headers between gateway and server. The gateway drops what a client sends under these names. */
 export const modelHeader = 'x-refmodel-model';
+/** Whose request it is: a client may say so, else the gateway writes its address. The requests of one take turns as one. */
+export const callerHeader = 'x-refmodel-run';
 /** Set on every answer of a loaded model. */
 export const identityHeaders = {
   revision: 'x-refmodel-revision',
@@ -17,21 +19,37 @@ export const catalogModel = z.object({
   /** Exactly one source. `root` is the mounted volume, `path` a folder inside it. */
   source: z.object({
     volume: z.object({ root: z.string(), path: z.string() }).optional(),
-    huggingFace: z.object({ repo: z.string(), revision: z.string() }).optional(),
+    huggingFace: z
+      .object({
+        repo: z.string(),
+        revision: z.string(),
+        /** What `revision` was resolved to before: it does not move while the spec is the same. */
+        commit: z.string().optional(),
+        /** File with the access token. Default: HF_TOKEN. */
+        tokenFile: z.string().optional(),
+      })
+      .optional(),
   }),
   task: z.enum(['LogProbs', 'Reward']).optional(),
   quantization: z.enum(['None', 'Int8', 'Int4', 'NF4']),
   preload: z.boolean(),
   maxSequenceTokens: z.int().positive(),
   maxBatchTokens: z.int().positive(),
+  /** A converted model whose mean KL divergence from its checkpoint is larger is not served. */
+  maxKL: z.number().min(0).optional(),
 });
 export type CatalogModel = z.output<typeof catalogModel>;
+
+/** What a commit is resolved from. */
+export const hubReference = ({ repo, revision }: { repo: string; revision: string }): string =>
+  `${repo}@${revision}`;
 
 /** The file that REFMODEL_CATALOG names. Replaced whole; the server follows it. */
 export const catalog = z.object({ models: z.array(catalogModel) });
 export type Catalog = z.output<typeof catalog>;
 
-export const residencies = ['Loading', 'Loaded', 'Failed'] as const;
+/** Those before Loaded are phases of a load. */
+export const residencies = ['Downloading', 'Converting', 'Loading', 'Loaded', 'Failed'] as const;
 
 export const modelState = z.object({
   name: z.string(),
@@ -44,6 +62,8 @@ export const modelState = z.object({
   identity: z
     .object({
       revision: z.string(),
+      /** For a model of the hub, whose revision is a commit: `hubReference` of its source. */
+      resolvedFrom: z.string().optional(),
       digest: z.string(),
       architecture: z.string(),
       quantization: z.string(),
@@ -52,14 +72,33 @@ export const modelState = z.object({
       contextTokens: z.int(),
     })
     .optional(),
+  /**
+   * How far a converted model is from its checkpoint: mean KL divergence in nats, mean and largest difference of
+   * log-probabilities; of the scores of a reward model, which have no divergence.
+   */
+  fidelity: z
+    .object({
+      kl: z.number().optional(),
+      meanAbsDelta: z.number(),
+      maxAbsDelta: z.number(),
+      tokens: z.int(),
+    })
+    .optional(),
   /** Bytes of the weights as loaded. */
   weightBytes: z.int().optional(),
+  /** Bytes that it takes, as measured. */
+  memory: z.object({ host: z.int(), device: z.int() }).optional(),
+  /** Of the phase that its residency names, while bytes of it are counted. */
+  progress: z.object({ bytes: z.int(), totalBytes: z.int() }).optional(),
   /** Seconds of the phases of the load. */
-  seconds: z.object({ convert: z.number(), load: z.number() }).optional(),
+  seconds: z.object({ download: z.number(), convert: z.number(), load: z.number() }).optional(),
   /** Set while residency is Failed. */
   error: z.object({ code: z.string(), message: z.string() }).optional(),
 });
 export type ModelState = z.output<typeof modelState>;
+
+export const isLoading = ({ residency }: Pick<ModelState, 'residency'>): boolean =>
+  residency !== 'Loaded' && residency !== 'Failed';
 
 /** `GET /state`: one pod, most recently used model first. `GET /state?watch=1` streams one JSON line per change. */
 export const serverState = z.object({

@@ -4,7 +4,7 @@ import type { Clock } from '../common/clock.ts';
 import type { Logger } from '../common/log.ts';
 import type { Catalog } from './catalog.ts';
 import type { CatalogModel } from './contract.ts';
-import type { Closable, ModelCache } from './model/cache.ts';
+import type { Closable, ModelCache } from './model/cache/model-cache.ts';
 
 export interface FollowOptions<T extends Closable> {
   catalog: Pick<Catalog, 'models' | 'changes'>;

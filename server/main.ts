@@ -7,6 +7,7 @@ import { run } from '../common/lifecycle.ts';
 import { createLogger } from '../common/log.ts';
 import { serverConfig } from './config.ts';
 import type { ServerListening } from './contract.ts';
+import { hubSettings } from './model/hub/settings.ts';
 import { createLoader } from './model/load.ts';
 import { startServer } from './start.ts';
 
@@ -26,6 +27,8 @@ export async function main(env: NodeJS.ProcessEnv, argv: string[]): Promise<void
   const log = createLogger('server', config.REFMODEL_LOG_LEVEL);
   const load = createLoader({
     cacheDir: config.REFMODEL_CACHE_DIR,
+    cacheBytes: config.REFMODEL_CACHE_BYTES,
+    hub: hubSettings(config),
     threads: config.REFMODEL_THREADS ?? availableParallelism(),
     log,
   });

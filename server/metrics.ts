@@ -1,7 +1,10 @@
 // The metrics of a server process.
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { Pass } from './model/batch.ts';
-import type { CacheObserver } from './model/cache.ts';
+import type { ModelState } from './contract.ts';
+import type { Pass } from './model/batch/pass.ts';
+import type { CachedModel, CacheObserver } from './model/cache/model-cache.ts';
+import type { Bytes } from './model/memory.ts';
+import { type LoadPhase, loadPhases } from './model/progress.ts';
 
 const prefix = 'refmodel_server_';
 const requestBuckets = [0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800];
@@ -15,8 +18,15 @@ export interface ServerMetrics {
   readonly onScored: (promptTokens: number, scoredTokens: number) => void;
 }
 
-/** `residents` is asked at every scrape. */
-export function createMetrics(residents: () => { models: number; bytes: number }): ServerMetrics {
+/** Asked at every scrape. */
+export interface MetricSources {
+  residents: () => { models: number; bytes: Bytes };
+  models: () => readonly Pick<Cached, 'name' | 'value' | 'residency' | 'progress'>[];
+}
+type Cached = CachedModel<{ readonly session: { readonly fidelity?: Figures } }>;
+type Figures = NonNullable<ModelState['fidelity']>;
+
+export function createMetrics({ residents, models }: MetricSources): ServerMetrics {
   const registry = new Registry();
   const registers = [registry];
   const counter = <T extends string>(name: string, help: string, labelNames: T[]) =>
@@ -34,9 +44,16 @@ export function createMetrics(residents: () => { models: number; bytes: number }
   });
   const promptTokens = counter('prompt_tokens_total', 'Tokens of scored requests.', []);
   const scoredTokens = counter('scored_tokens_total', 'Tokens whose log-prob was computed.', []);
-  const paddedTokens = counter('padded_tokens_total', 'Tokens computed, padding included.', []);
+  const packedTokens = counter('packed_tokens_total', 'Tokens that passes computed.', []);
+  const sharedTokens = counter(
+    'shared_tokens_total',
+    'Tokens of passes that were not computed: other rows begin with them too.',
+    [],
+  );
+  const slots = counter('attention_slots_total', 'Queries of attention, padding included.', []);
+  const paddedSlots = counter('attention_padding_total', 'Queries of attention for nothing.', []);
   const batchRows = histogram('batch_rows', 'Rows of a pass.', { buckets: powers(11) });
-  const batchTokens = histogram('batch_tokens', 'Tokens of a pass, without padding.', {
+  const batchTokens = histogram('batch_tokens', 'Tokens of a pass, as asked.', {
     buckets: powers(9).map((n) => n * 64),
   });
   const queue = histogram('queue_seconds', 'Time that the oldest row of a pass waited.', {
@@ -46,6 +63,11 @@ export function createMetrics(residents: () => { models: number; bytes: number }
     buckets: requestBuckets,
     labelNames: ['code'],
   });
+  const loadPhaseSeconds = histogram('load_phase_seconds', 'Time of the phases of loads.', {
+    buckets: requestBuckets,
+    labelNames: ['phase'],
+  });
+  const deaths = counter('runner_deaths_total', 'Runners that ended by themselves.', ['how']);
   const evictions = counter('evictions_total', 'Models closed to make room.', []);
   const gauge = (name: string, help: string, read: () => number) =>
     new Gauge({
@@ -56,14 +78,42 @@ export function createMetrics(residents: () => { models: number; bytes: number }
         this.set(read());
       },
     });
+  const gaugeByPhase = (name: string, help: string, read: (phase: LoadPhase) => number) =>
+    new Gauge({
+      name: prefix + name,
+      help,
+      registers,
+      labelNames: ['phase'],
+      collect() {
+        for (const phase of loadPhases) this.set({ phase }, read(phase));
+      },
+    });
+  const progressIn = (phase: LoadPhase) =>
+    models().flatMap(({ residency, progress }) => (residency === phase && progress) || []);
   gauge('resident_models', 'Models that hold memory.', () => residents().models);
-  gauge('resident_bytes', 'Bytes of the weights in memory.', () => residents().bytes);
+  gauge('resident_bytes', 'Bytes that models hold in memory.', () => residents().bytes.host);
+  gauge('resident_device_bytes', 'Bytes that models hold on the accelerator.', () => {
+    return residents().bytes.device;
+  });
+  gaugeByPhase('loading_models', 'Models that are being loaded.', (phase) => {
+    return models().filter(({ residency }) => residency === phase).length;
+  });
+  gaugeByPhase('loading_done_bytes', 'Bytes that loads have done of their phase.', (phase) => {
+    return progressIn(phase).reduce((sum, { bytes }) => sum + bytes, 0);
+  });
+  gaugeByPhase('loading_bytes', 'Bytes that loads have to do in their phase.', (phase) => {
+    return progressIn(phase).reduce((sum, { totalBytes }) => sum + totalBytes, 0);
+  });
+
+  addFidelity(registry, models);
 
   return {
     registry,
     cache: {
       onLoad: (seconds, code) => loads.observe({ code: code ?? 'OK' }, seconds),
+      onPhase: (phase, seconds) => loadPhaseSeconds.observe({ phase }, seconds),
       onEvict: () => evictions.inc(),
+      onDeath: (how) => deaths.inc({ how }),
     },
     onRequest(route, code, seconds) {
       requests.inc({ route, code });
@@ -72,7 +122,10 @@ export function createMetrics(residents: () => { models: number; bytes: number }
     onPass(pass) {
       batchRows.observe(pass.rows);
       batchTokens.observe(pass.tokens);
-      paddedTokens.inc(pass.paddedTokens);
+      packedTokens.inc(pass.packedTokens);
+      sharedTokens.inc(pass.tokens - pass.packedTokens);
+      slots.inc(pass.slots);
+      paddedSlots.inc(pass.paddedSlots);
       queue.observe(pass.waitedMs / 1000);
     },
     onScored(prompt, scored) {
@@ -80,4 +133,27 @@ export function createMetrics(residents: () => { models: number; bytes: number }
       scoredTokens.inc(scored);
     },
   };
+}
+
+/** By names of the catalog: no client picks a label. */
+function addFidelity(registry: Registry, models: MetricSources['models']): void {
+  const gauge = (name: string, help: string, read: (figures: Figures) => number | undefined) =>
+    new Gauge({
+      name: `${prefix}fidelity_${name}`,
+      help,
+      registers: [registry],
+      labelNames: ['model'],
+      collect() {
+        this.reset(); // those that have gone
+        for (const { name: model, value } of models()) {
+          const figure = value?.session.fidelity && read(value.session.fidelity);
+          if (figure !== undefined) this.set({ model }, figure);
+        }
+      },
+    });
+  const which = 'of a converted model from its checkpoint';
+  gauge('kl', `Mean KL divergence ${which}, in nats per token.`, ({ kl }) => kl);
+  const of = 'difference of log-probs, or of scores,';
+  gauge('mean_abs_delta', `Mean ${of} ${which}.`, ({ meanAbsDelta }) => meanAbsDelta);
+  gauge('max_abs_delta', `Largest ${of} ${which}.`, ({ maxAbsDelta }) => maxAbsDelta);
 }

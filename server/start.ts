@@ -10,7 +10,7 @@ import { Catalog } from './catalog.ts';
 import type { ServerConfig } from './config.ts';
 import { followCatalog } from './follow.ts';
 import { createMetrics } from './metrics.ts';
-import { ModelCache } from './model/cache.ts';
+import { ModelCache } from './model/cache/model-cache.ts';
 import { type LoadedModel, loadForServing } from './model/loaded.ts';
 import type { LoadModel } from './model/scoring.ts';
 
@@ -29,7 +29,10 @@ export async function startServer(
   const shutdown = linkSignals(signal);
   setMaxListeners(0, shutdown.signal); // every load, wait and stream listens to it
   let isDraining = false;
-  const metrics = createMetrics(() => cache.residents());
+  const metrics = createMetrics({
+    residents: () => cache.residents(),
+    models: () => cache.info(),
+  });
   const cache: ModelCache<LoadedModel> = new ModelCache({
     load: loadForServing(load, {
       log,
@@ -37,7 +40,10 @@ export async function startServer(
       maxQueuedTokens: config.REFMODEL_MAX_QUEUED_TOKENS,
       onPass: metrics.onPass,
     }),
-    limits: { maxModels: config.REFMODEL_MAX_MODELS, memoryBytes: config.REFMODEL_MEMORY_BYTES },
+    limits: {
+      maxModels: config.REFMODEL_MAX_MODELS,
+      memory: { host: config.REFMODEL_MEMORY_BYTES, device: 0 },
+    },
     loadTimeoutMs: config.REFMODEL_LOAD_TIMEOUT_MS,
     roomTimeoutMs: config.REFMODEL_CACHE_WAIT_MS,
     clock,

@@ -1,6 +1,6 @@
 // What this pod reports about itself, to whoever routes and scales.
 import type { ModelState, ServerState } from './contract.ts';
-import type { CachedModel } from './model/cache.ts';
+import type { CachedModel } from './model/cache/model-cache.ts';
 import type { LoadedModel } from './model/loaded.ts';
 
 export function serverState(
@@ -11,7 +11,7 @@ export function serverState(
 }
 
 function modelState(cached: CachedModel<LoadedModel>): ModelState {
-  const { name, residency, inFlight, value, error } = cached;
+  const { name, residency, inFlight, value, seconds, progress, error } = cached;
   return {
     name,
     residency,
@@ -19,9 +19,18 @@ function modelState(cached: CachedModel<LoadedModel>): ModelState {
     lastUsed: new Date(cached.lastUsedMs).toISOString(),
     ...(value && {
       identity: value.session.identity,
+      ...(value.session.fidelity && { fidelity: value.session.fidelity }),
       weightBytes: value.session.weightBytes,
-      seconds: value.session.seconds,
+      memory: value.session.memory,
     }),
+    ...(seconds && {
+      seconds: {
+        download: seconds.Downloading,
+        convert: seconds.Converting,
+        load: seconds.Loading,
+      },
+    }),
+    ...(progress && { progress: { bytes: progress.bytes, totalBytes: progress.totalBytes } }),
     ...(error && { error: { code: error.code, message: error.message } }),
   };
 }

@@ -2,7 +2,7 @@
 import type { Request, RequestHandler } from 'express';
 import { AppError } from '../../common/errors.ts';
 import { clientSignal } from '../../common/http.ts';
-import type { CachedModel, ModelCache } from '../model/cache.ts';
+import type { CachedModel, ModelCache } from '../model/cache/model-cache.ts';
 import type { LoadedModel } from '../model/loaded.ts';
 import { type ModelLookup, named, requestedModel } from './requested-model.ts';
 

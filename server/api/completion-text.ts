@@ -1,7 +1,8 @@
 // The body of a completion, in vLLM's and OpenAI's shape. Written as text: the keys of `prompt_logprobs` are token ids,
 // clients take the first one for the token itself, and a JavaScript object would sort them.
+
+import type { TokenTexts } from '../model/checkpoint/tokenizer.ts';
 import type { ScoredRow } from '../model/scoring.ts';
-import type { TokenTexts } from '../model/tokenizer.ts';
 import { logprobText } from './float32.ts';
 
 export interface CompletionRow {

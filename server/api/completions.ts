@@ -5,11 +5,13 @@ import type { RequestHandler, Response } from 'express';
 import type { Clock } from '../../common/clock.ts';
 import { AppError } from '../../common/errors.ts';
 import { clientSignal } from '../../common/http.ts';
+import { callerHeader } from '../contract.ts';
 import { type CompletionView, completionText } from './completion-text.ts';
+import { type Scoring, setIdentity } from './leased.ts';
 import { type ModelLookup, requestedModel } from './requested-model.ts';
 import { countIds, readRows } from './rows.ts';
 import { type CompletionsRequest, completionsRequest, parseBody } from './schemas.ts';
-import { type Scored, type Scoring, score, setIdentity } from './score.ts';
+import { type Scored, score } from './score.ts';
 import { sendJsonText } from './send-text.ts';
 
 /** Says that the values are those of the unscaled distribution, whatever temperature came. */
@@ -38,11 +40,9 @@ export function postCompletions(options: CompletionsOptions): RequestHandler {
     const rows = readRows('prompt', readPrompt(body.prompt));
     checkAnswer(countIds(rows), view, limits);
     const model = await requestedModel(lookup, req.headers, body.model ?? undefined, signal);
-    const scored = await score(
-      scoring,
-      { model, field: 'prompt', rows, wantsNext: view.wantsNext, ...wants(view) },
-      signal,
-    );
+    const request = { model, field: 'prompt', rows, caller: req.get(callerHeader) };
+    const wanted = { wantsNext: view.wantsNext, ...wants(view) };
+    const scored = await score(scoring, { ...request, ...wanted }, signal);
     await answer(res, scored, { view, clock: options.clock, signal });
   };
 }

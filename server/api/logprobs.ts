@@ -1,24 +1,24 @@
 // POST /v1/logprobs: the log-prob of every token given those before it, target-aligned, at full length.
 import type { RequestHandler } from 'express';
 import { clientSignal } from '../../common/http.ts';
+import { callerHeader } from '../contract.ts';
 import { logprobText } from './float32.ts';
+import { describeLoaded, type Scoring, setIdentity } from './leased.ts';
 import { type ModelLookup, requestedModel } from './requested-model.ts';
 import { type IdRow, readRows } from './rows.ts';
-import { logprobsRequest, parseBody } from './schemas.ts';
-import { type Scored, type Scoring, score, setIdentity } from './score.ts';
+import { parseBody, rowsRequest } from './schemas.ts';
+import { type Scored, score } from './score.ts';
 import { sendJsonText } from './send-text.ts';
 
 export function postLogprobs(lookup: ModelLookup, scoring: Scoring): RequestHandler {
   return async function logprobs(req, res) {
     const signal = clientSignal(res);
-    const body = parseBody(logprobsRequest, req.body);
+    const body = parseBody(rowsRequest, req.body);
     const rows = readRows('input_ids', body.input_ids, body.attention_mask);
     const model = await requestedModel(lookup, req.headers, body.model ?? undefined, signal);
-    const scored = await score(
-      scoring,
-      { model, field: 'input_ids', rows, scoresPrompt: true, wantsNext: false, topK: 0 },
-      signal,
-    );
+    const request = { model, field: 'input_ids', rows, caller: req.get(callerHeader) };
+    const wanted = { scoresPrompt: true, wantsNext: false, topK: 0 };
+    const scored = await score(scoring, { ...request, ...wanted }, signal);
     setIdentity(res, scored.loaded);
     await sendJsonText(res, answer(rows, scored), signal);
   };
@@ -28,17 +28,12 @@ function* answer(
   rows: readonly IdRow[],
   { loaded, rows: scored, usage }: Scored,
 ): Generator<string> {
-  const { revision, digest, quantization } = loaded.session.identity;
   yield '{"logprobs":[';
   for (const [r, row] of rows.entries()) {
     yield (r === 0 ? '' : ',') + rowText(row, scored[r]?.values.logprobs ?? new Float32Array());
   }
   const rest = {
-    model: loaded.model.name,
-    revision,
-    digest,
-    quantization,
-    dtype: 'float32',
+    ...describeLoaded(loaded),
     usage: { prompt_tokens: usage.promptTokens, scored_tokens: usage.scoredTokens },
   };
   yield `],${JSON.stringify(rest).slice(1)}`;

@@ -2,7 +2,7 @@
 import type { RequestHandler } from 'express';
 import type { Clock } from '../../common/clock.ts';
 import type { Catalog } from '../catalog.ts';
-import type { ModelCache } from '../model/cache.ts';
+import type { ModelCache } from '../model/cache/model-cache.ts';
 import type { LoadedModel } from '../model/loaded.ts';
 
 export function getModels(

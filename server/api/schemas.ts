@@ -6,7 +6,7 @@ const list = z.custom<readonly unknown[]>(Array.isArray, 'expected an array');
 const model = z.string().nullish();
 
 /** Strict: a setting that would change the values must not be dropped silently. */
-export const logprobsRequest = z.strictObject({
+export const rowsRequest = z.strictObject({
   model,
   /** [rows][n], of any lengths. */
   input_ids: list,

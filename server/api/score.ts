@@ -1,31 +1,10 @@
-// From rows of ids to their values: lease the model, check the rows against it, queue them, check what comes back.
-// Every scoring route goes through here.
-import type { Response } from 'express';
-import { abortable } from '../../common/abort.ts';
-import { AppError } from '../../common/errors.ts';
-import { type CatalogModel, identityHeaders } from '../contract.ts';
-import type { ServerMetrics } from '../metrics.ts';
-import type { Lease, ModelCache } from '../model/cache.ts';
+// Log-probs of rows of ids, from a language model.
 import type { LoadedModel } from '../model/loaded.ts';
 import type { ScoredRow, ScoreRow } from '../model/scoring.ts';
-import { countIds, type IdRow, toTokens } from './rows.ts';
+import { notANumber, type RowsRequest, type Scoring, taskMismatch, withModel } from './leased.ts';
+import { countIds } from './rows.ts';
 
-export interface ScoreLimits {
-  maxRows: number;
-  maxTokens: number;
-}
-
-export interface Scoring {
-  cache: Pick<ModelCache<LoadedModel>, 'acquire'>;
-  limits: ScoreLimits;
-  metrics: Pick<ServerMetrics, 'onScored'>;
-}
-
-export interface ScoreRequest {
-  model: CatalogModel;
-  /** Name of the rows in errors. */
-  field: string;
-  rows: readonly IdRow[];
+export interface ScoreRequest extends RowsRequest {
   /** False when only the next token is wanted. */
   scoresPrompt: boolean;
   wantsNext: boolean;
@@ -48,61 +27,31 @@ const nothing: ScoredRow = {
   k: 0,
 };
 
-/**
- * Loads the model if need be. A runner that dies is tried once more with a new one: scoring changes nothing.
- * Throws what cache, queue and rows throw, BODY_TOO_LARGE, or SCORE_NOT_A_NUMBER.
- */
-export async function score(
+/** Throws what `withModel` and the queue throw, TASK_MISMATCH, or SCORE_NOT_A_NUMBER. */
+export function score(
   scoring: Scoring,
   request: ScoreRequest,
   signal: AbortSignal,
 ): Promise<Scored> {
-  checkSize(request.rows, scoring.limits);
-  try {
-    return await scoreOnce(scoring, request, signal);
-  } catch (err) {
-    if (!(err instanceof AppError && err.code === 'RUNNER_DIED')) throw err;
-    return scoreOnce(scoring, request, signal);
-  }
-}
-
-async function scoreOnce(scoring: Scoring, request: ScoreRequest, signal: AbortSignal) {
-  using lease: Lease<LoadedModel> = await scoring.cache.acquire(request.model, signal);
-  const { value: loaded } = lease;
-  const tokens = toTokens(request.field, request.rows, {
-    vocabularySize: loaded.session.vocabularySize,
-    maxSequenceTokens: loaded.maxSequenceTokens,
-  });
-  const asked = tokens.map((row) => toScoreRow(row, request));
-  const results = (await scoreOn(loaded, asked.filter(hasWork), signal)).values();
-  const rows = asked.map((row) => ({
-    tokens: row.tokens,
-    values: hasWork(row) ? (results.next().value ?? nothing) : nothing,
-  }));
-  const usage = {
-    promptTokens: countIds(request.rows),
-    scoredTokens: rows.reduce((sum, { values }) => sum + values.logprobs.length, 0),
+  const work = async (loaded: LoadedModel, tokens: Int32Array[]): Promise<Scored> => {
+    if (!loaded.scores) throw taskMismatch(loaded, '/v1/rewards');
+    const asked = tokens.map((row) => toScoreRow(row, request));
+    const submission = { rows: asked.filter(hasWork), caller: request.caller };
+    const scored = await loaded.scores.submit(submission, signal);
+    if (scored.some(hasNaN)) throw notANumber();
+    const results = scored.values();
+    const rows = asked.map((row) => ({
+      tokens: row.tokens,
+      values: hasWork(row) ? (results.next().value ?? nothing) : nothing,
+    }));
+    const usage = {
+      promptTokens: countIds(request.rows),
+      scoredTokens: rows.reduce((sum, { values }) => sum + values.logprobs.length, 0),
+    };
+    scoring.metrics.onScored(usage.promptTokens, usage.scoredTokens);
+    return { loaded, rows, usage };
   };
-  scoring.metrics.onScored(usage.promptTokens, usage.scoredTokens);
-  return { loaded, rows, usage };
-}
-
-async function scoreOn({ queue, session }: LoadedModel, rows: ScoreRow[], signal: AbortSignal) {
-  try {
-    const results = await queue.submit(rows, signal);
-    if (results.some(hasNaN)) {
-      throw new AppError(
-        'SCORE_NOT_A_NUMBER',
-        'scoring: the model computed a value that is no number',
-      );
-    }
-    return results;
-  } catch (err) {
-    // The next attempt must not find this session in the cache.
-    if (err instanceof AppError && err.code === 'RUNNER_DIED')
-      await abortable(session.ended, signal);
-    throw err;
-  }
+  return withModel(scoring, request, work, signal);
 }
 
 function toScoreRow(tokens: Int32Array, request: ScoreRequest): ScoreRow {
@@ -113,18 +62,3 @@ function toScoreRow(tokens: Int32Array, request: ScoreRequest): ScoreRow {
 const hasWork = (row: ScoreRow) => row.wantsNext || row.scoreFrom < row.tokens.length;
 const hasNaN = (row: ScoredRow) =>
   row.logprobs.some(Number.isNaN) || row.topLogprobs.some(Number.isNaN);
-
-/** More than the queue ever holds could not be queued at all. */
-function checkSize(rows: readonly IdRow[], limits: ScoreLimits): void {
-  const tokens = countIds(rows);
-  if (rows.length <= limits.maxRows && tokens <= limits.maxTokens) return;
-  const message = `${rows.length} rows of ${tokens} tokens, the limits are ${limits.maxRows} and ${limits.maxTokens}`;
-  throw new AppError('BODY_TOO_LARGE', `queueing: ${message}`);
-}
-
-export function setIdentity(res: Response, { session }: LoadedModel): void {
-  const { revision, digest, quantization } = session.identity;
-  res.setHeader(identityHeaders.revision, revision);
-  res.setHeader(identityHeaders.digest, digest);
-  res.setHeader(identityHeaders.quantization, quantization);
-}

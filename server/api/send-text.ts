@@ -1,5 +1,7 @@
-// Answers written as text in pieces: no answer is held whole, and a slow reader does not fill our memory.
+// Answers written as text in pieces: no answer is held whole, a slow reader does not fill our memory, and between two
+// pieces others get their turn.
 import { once } from 'node:events';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Response } from 'express';
 
 const pieceLength = 64 * 1024;
@@ -18,6 +20,8 @@ export async function sendJsonText(
     const isTaken = res.write(piece);
     piece = '';
     if (!isTaken) await drained(res, signal);
+    await nextTurn(); // a socket that takes all at once drains before others had theirs
+    signal.throwIfAborted();
   }
   res.end(piece);
 }

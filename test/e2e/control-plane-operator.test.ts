@@ -141,8 +141,8 @@ describe('the operator on a real API server', { skip: noControlPlane }, () => {
 
     await using operator = startOperator(plane, namespace);
     // A model that is refused, made after the start: when it has its status, the first one was looked at too.
-    await apply(model('z', { quantization: 'NF4' }));
-    await reason(() => get('z'), 'Accepted', 'UnsupportedQuantization');
+    await apply(model('z', { access: 'Authenticated' }));
+    await reason(() => get('z'), 'Accepted', 'UnsupportedAccess');
 
     assert.deepEqual(await get('a'), before);
     const {
@@ -333,7 +333,7 @@ describe('the operator on a real API server', { skip: noControlPlane }, () => {
   });
 
   describe('with pods', { skip: !hasKwok || ownAddress === undefined }, () => {
-    const seconds = { convert: 1.5, load: 0.5 };
+    const seconds = { download: 0, convert: 1.5, load: 0.5 };
     const identity = {
       revision: 'r1',
       digest: 'd1',

@@ -1,29 +1,44 @@
-// The truth: log-probabilities computed in float64 by another implementation, for every model we ship or test with.
+// The truth: log-probabilities and scores computed in float64 by another implementation, for every model we ship or
+// test with.
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import type { Session } from '../../server/model/scoring.ts';
+import { describeModel } from '../../server/onnx/arch/registry.ts';
 import {
   exampleRoot,
   type GoldenRow,
   goldenRoot,
   goldenRows,
+  goldenScores,
   scoreAll,
   withSession,
 } from '../support/engine-kit.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
-const models = [
-  'llama',
-  'llama-bias',
-  'llama-fp16-sharded',
-  'llama-linear-rope',
-  'llama-yarn',
-  'llama3-rope-tied',
-].map((name) => ({ root: goldenRoot, path: name }));
-const trained = { root: exampleRoot, path: 'tiny-python-llama' };
+interface Model {
+  readonly root: string;
+  readonly path: string;
+}
+
+const trained: Model = { root: exampleRoot, path: 'tiny-python-llama' };
+const foldersOf = (root: string): Model[] =>
+  readdirSync(root, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => ({ root, path: name }));
+const models = [...foldersOf(goldenRoot), ...foldersOf(exampleRoot)];
+
+function taskOf(model: Model): 'LogProbs' | 'Reward' {
+  const file = path.join(model.root, model.path, 'config.json');
+  return describeModel(JSON.parse(readFileSync(file, 'utf8'))).task;
+}
 
 function assertClose(truth: readonly number[][], found: readonly Float32Array[]): void {
+  assert.deepEqual(
+    found.map((row) => row.length),
+    truth.map((row) => row.length),
+  );
   const differences = truth.flatMap((row, r) =>
     row.map((value, i) => Math.abs(value - (found[r]?.[i] ?? NaN))),
   );
@@ -49,35 +64,53 @@ async function assertNextTokens(session: Session, golden: readonly GoldenRow[]):
   );
 }
 
+/** Each row by itself, in order. */
+async function oneByOne<R, T>(
+  rows: readonly R[],
+  run: (rows: readonly R[]) => Promise<T[]>,
+): Promise<T[]> {
+  const found: T[] = [];
+  for (const row of rows) found.push(...(await run([row])));
+  return found;
+}
+
+async function assertLogProbs(session: Session, folder: string): Promise<void> {
+  const golden = goldenRows(folder);
+  const truth = golden.map((row) => row.log_probs);
+  const rows = golden.map((row) => scoreAll(row.input_ids));
+  const score = async (rows: Parameters<Session['score']>[0]) =>
+    (await session.score(rows)).map(({ logprobs }) => logprobs);
+
+  assertClose(truth, await score(rows));
+  assertClose(truth, await oneByOne(rows, score));
+  await assertNextTokens(
+    session,
+    golden.filter((row) => row.last_top3),
+  );
+}
+
+async function assertRewards(session: Session, folder: string): Promise<void> {
+  const golden = goldenScores(folder);
+  const truth = golden.map((row) => row.scores);
+  const rows = golden.map((row) => ({ tokens: Int32Array.from(row.input_ids) }));
+
+  const reward = (rows: Parameters<Session['reward']>[0]) => session.reward(rows);
+
+  assertClose(truth, await reward(rows));
+  assertClose(truth, await oneByOne(rows, reward));
+  assert.deepEqual([...new Set(truth.map((scores) => scores.length))], [session.labels.length]);
+}
+
 describe('golden values', () => {
-  for (const volume of [...models, trained]) {
+  for (const volume of models) {
     it(`${volume.path}: unquantized, every row alone and all in one batch equal the truth`, async () => {
       using cache = temporaryFolder();
-      const golden = goldenRows(path.join(volume.root, volume.path));
-      const truth = golden.map((row) => row.log_probs);
-      const rows = golden.map((row) => scoreAll(row.input_ids));
+      const folder = path.join(volume.root, volume.path);
+      const task = taskOf(volume);
 
       await withSession(cache.path, { source: { volume } }, async (session) => {
-        const together = await session.score(rows);
-        const alone = [];
-        for (const row of rows) alone.push(...(await session.score([row])));
-
-        assert.deepEqual(
-          together.map((row) => row.logprobs.length),
-          truth.map((row) => row.length),
-        );
-        assertClose(
-          truth,
-          together.map((row) => row.logprobs),
-        );
-        assertClose(
-          truth,
-          alone.map((row) => row.logprobs),
-        );
-        await assertNextTokens(
-          session,
-          golden.filter((row) => row.last_top3),
-        );
+        assert.equal(session.identity.task, task);
+        await (task === 'Reward' ? assertRewards : assertLogProbs)(session, folder);
       });
     });
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { buildCatalog, catalogModel, podVolumeRoot } from '../../../operator/catalog.ts';
+import { buildCatalog, catalogModel, podPlaces } from '../../../operator/catalog.ts';
 import { catalog } from '../../../server/contract.ts';
 import { referenceModel } from '../../support/builders.ts';
 
@@ -15,7 +15,7 @@ describe('catalog', () => {
       },
     });
 
-    const built = buildCatalog([model], podVolumeRoot);
+    const built = buildCatalog([model], podPlaces);
 
     assert.deepEqual(catalog.parse(built), built);
     assert.deepEqual(built.models, [
@@ -31,22 +31,63 @@ describe('catalog', () => {
     ]);
   });
 
-  it('carries a source on the hub as it is, without its secret', () => {
-    const huggingFace = { repo: 'a/b', revision: 'v1', tokenSecretRef: { name: 'hf' } };
-    const model = referenceModel({ spec: { model: { huggingFace } } });
+  it('says how far a converted model may be from its checkpoint', () => {
+    const maxKLOf = (maxKL: string) => {
+      const built = buildCatalog([referenceModel({ spec: { fidelity: { maxKL } } })], podPlaces);
+      const [read] = catalog.parse(JSON.parse(JSON.stringify(built))).models;
+      return read?.maxKL;
+    };
 
-    assert.deepEqual(catalogModel(model, podVolumeRoot).source, {
-      huggingFace: { repo: 'a/b', revision: 'v1' },
+    for (const [text, want] of [
+      ['0.02', 0.02],
+      ['5e-3', 0.005],
+      ['0', 0],
+      ['1e999', Number.MAX_VALUE],
+    ] as const) {
+      assert.equal(maxKLOf(text), want);
+    }
+  });
+
+  const huggingFace = { repo: 'a/b', revision: 'v1' };
+  const onHub = (spec: object = {}, status: object = {}) =>
+    catalogModel(
+      referenceModel({ spec: { model: { huggingFace: { ...huggingFace, ...spec } } }, status }),
+      podPlaces,
+    ).source;
+
+  it('says of a source on the hub where its token is mounted, not what it is', () => {
+    assert.deepEqual(onHub({ tokenSecretRef: { name: 'hf' } }), {
+      huggingFace: { ...huggingFace, tokenFile: '/secrets/hf/token' },
     });
+  });
+
+  it('leaves the token to the process where nothing is mounted', () => {
+    const ref = { tokenSecretRef: { name: 'hf', key: 'x' } };
+    const model = referenceModel({ spec: { model: { huggingFace: { ...huggingFace, ...ref } } } });
+    const places = { claim: () => '', secret: () => undefined };
+
+    assert.deepEqual(catalogModel(model, places).source, { huggingFace });
+  });
+
+  it('hands out the commit that the revision was found to be', () => {
+    const model = { revision: 'c0ffee', resolvedFrom: 'a/b@v1' };
+
+    assert.deepEqual(onHub({}, { model }), { huggingFace: { ...huggingFace, commit: 'c0ffee' } });
+  });
+
+  it('does not hand out the commit of another revision or repository', () => {
+    for (const resolvedFrom of ['a/b@v0', 'a/c@v1', undefined]) {
+      assert.deepEqual(onHub({}, { model: { revision: 'c0ffee', resolvedFrom } }), { huggingFace });
+    }
   });
 
   it('gives the same bytes for the same models in any order', () => {
     const models = ['c', 'a', 'b'].map((name) => referenceModel({ metadata: { name } }));
-    const text = (list: typeof models) => JSON.stringify(buildCatalog(list, podVolumeRoot));
+    const text = (list: typeof models) => JSON.stringify(buildCatalog(list, podPlaces));
 
     assert.equal(text(models), text(models.toReversed()));
     assert.deepEqual(
-      buildCatalog(models, podVolumeRoot).models.map(({ name }) => name),
+      buildCatalog(models, podPlaces).models.map(({ name }) => name),
       ['rl/a', 'rl/b', 'rl/c'],
     );
   });

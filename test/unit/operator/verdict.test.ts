@@ -25,6 +25,12 @@ describe('judge', () => {
     assert.equal(verdict.problem?.reason, 'UnsupportedProvider');
   });
 
+  it('accepts weights on a volume and weights on the hub', () => {
+    const verdict = judge(referenceModel({ spec: { ...hub, gpuClass: 'cpu' } }), [cpu]);
+
+    assert.equal(verdict.problem, undefined);
+  });
+
   it('gives a dedicated model a pool of its own, on the default class', () => {
     const verdict = judge(referenceModel({ spec: { placement: 'Dedicated' } }), [cpu, isDefault]);
 
@@ -33,21 +39,14 @@ describe('judge', () => {
   });
 
   const refused = [
-    { name: 'a source that it cannot load', spec: hub, want: 'UnsupportedSource' },
-    { name: 'a task that it cannot do', spec: { task: 'Reward' }, want: 'UnsupportedTask' },
-    {
-      name: 'a quantization that it cannot do',
-      spec: { quantization: 'NF4' },
-      want: 'UnsupportedQuantization',
-    },
     {
       name: 'access that it cannot check',
       spec: { access: 'Authenticated' },
       want: 'UnsupportedAccess',
     },
     {
-      name: 'a bound on fidelity that it cannot measure',
-      spec: { fidelity: { maxKL: '0.01' } },
+      name: 'a bound on the divergence of rewards, which have none',
+      spec: { task: 'Reward', fidelity: { maxKL: '0.01' } },
       want: 'UnsupportedFidelity',
     },
     { name: 'a class that is not there', spec: { gpuClass: 'big' }, want: 'ClassNotFound' },
@@ -62,9 +61,29 @@ describe('judge', () => {
     });
   }
 
-  it('accepts a bound on the fidelity of an unquantized model: it differs by nothing', () => {
-    const spec = { gpuClass: 'cpu', quantization: 'None', fidelity: { maxKL: '0.01' } };
+  for (const task of ['LogProbs', 'Reward', undefined]) {
+    for (const quantization of ['None', 'Int8', 'Int4', 'NF4']) {
+      it(`accepts ${quantization} for ${task ?? 'what the checkpoint does'}`, () => {
+        const spec = { gpuClass: 'cpu', task, quantization };
 
-    assert.equal(judge(referenceModel({ spec }), [cpu]).problem, undefined);
-  });
+        assert.equal(judge(referenceModel({ spec }), [cpu]).problem, undefined);
+      });
+    }
+  }
+
+  const fidelity = { maxKL: '0.01' };
+  const bounded = [
+    { name: 'the fidelity of a converted model', spec: { quantization: 'NF4' } },
+    {
+      name: 'the fidelity of an unquantized model: it differs by nothing',
+      spec: { task: 'Reward', quantization: 'None' },
+    },
+  ];
+  for (const { name, spec } of bounded) {
+    it(`accepts a bound on ${name}`, () => {
+      const model = referenceModel({ spec: { gpuClass: 'cpu', fidelity, ...spec } });
+
+      assert.equal(judge(model, [cpu]).problem, undefined);
+    });
+  }
 });

@@ -20,6 +20,7 @@ describe('the configuration of the server', () => {
   for (const [name, value] of [
     ['REFMODEL_MAX_MODELS', '0'],
     ['REFMODEL_MEMORY_BYTES', '-1'],
+    ['REFMODEL_CACHE_BYTES', '0'],
     ['REFMODEL_THREADS', 'many'],
     ['REFMODEL_CATALOG_WAIT_MS', '1e99'],
     ['REFMODEL_NO_SUCH', '1'],

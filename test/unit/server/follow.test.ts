@@ -5,7 +5,7 @@ import { silentLogger } from '../../../common/log.ts';
 import { Changes } from '../../../server/changes.ts';
 import type { CatalogModel } from '../../../server/contract.ts';
 import { followCatalog } from '../../../server/follow.ts';
-import { ModelCache } from '../../../server/model/cache.ts';
+import { ModelCache } from '../../../server/model/cache/model-cache.ts';
 import { BigramModels } from '../../support/bigram-model.ts';
 import { FakeClock, settle } from '../../support/clock.ts';
 import { catalogModel } from '../../support/server-kit.ts';
@@ -16,12 +16,12 @@ function world(models: CatalogModel[]) {
   const ending = new AbortController();
   const cache = new ModelCache({
     load: loader.load,
-    limits: { maxModels: 2, memoryBytes: 1e9 },
+    limits: { maxModels: 2, memory: { host: 1e9, device: 0 } },
     loadTimeoutMs: 60_000,
     roomTimeoutMs: 60_000,
     clock,
     log: silentLogger,
-    observer: { onLoad: () => {}, onEvict: () => {} },
+    observer: { onLoad: () => {}, onPhase: () => {}, onEvict: () => {}, onDeath: () => {} },
     shutdown: ending.signal,
   });
   const catalog = { models, changes: new Changes() };

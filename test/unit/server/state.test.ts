@@ -6,24 +6,27 @@ import { serverState as schema } from '../../../server/contract.ts';
 import { loadForServing } from '../../../server/model/loaded.ts';
 import { serverState } from '../../../server/state.ts';
 import { BigramModels } from '../../support/bigram-model.ts';
+import { roomForAll } from '../../support/engine-kit.ts';
 import { catalogModel } from '../../support/server-kit.ts';
 
 describe('serverState', () => {
   it('reports loaded, loading and failed models in the words of the contract', async () => {
-    const load = loadForServing(new BigramModels().load, {
+    const fidelity = { kl: 0.01, meanAbsDelta: 0.1, maxAbsDelta: 0.5, tokens: 9 };
+    const load = loadForServing(new BigramModels({ fidelity }).load, {
       log: silentLogger,
       maxQueuedRows: 1,
       maxQueuedTokens: 1,
       onPass: () => {},
     });
-    const { signal } = new AbortController();
-    const value = await load(catalogModel('rl/a'), { reserve: async () => {}, signal });
+    const value = await load(catalogModel('rl/a'), roomForAll);
+    const seconds = { Downloading: 3, Converting: 2, Loading: 1 };
+    const progress = { phase: 'Downloading' as const, bytes: 1, totalBytes: 4 };
     const base = { inFlight: 1, lastUsedMs: 0 };
 
     const state = serverState(
       [
-        { name: 'rl/a', residency: 'Loaded', ...base, value },
-        { name: 'rl/b', residency: 'Loading', ...base },
+        { name: 'rl/a', residency: 'Loaded', ...base, value, seconds },
+        { name: 'rl/b', residency: 'Downloading', ...base, progress },
         { name: 'rl/c', residency: 'Failed', ...base, error: new AppError('LOAD_FAILED', 'why') },
       ],
       { maxModels: 2, isDraining: true },
@@ -33,7 +36,11 @@ describe('serverState', () => {
     const [loaded, loading, failed] = state.models;
     assert.equal(loaded?.identity?.revision, 'revision-of-rl/a');
     assert.equal(loaded?.lastUsed, '1970-01-01T00:00:00.000Z');
+    assert.deepEqual(loaded?.fidelity, fidelity);
+    assert.deepEqual(loaded?.memory, { host: 1000, device: 0 });
+    assert.deepEqual(loaded?.seconds, { download: 3, convert: 2, load: 1 });
     assert.equal(loading?.identity, undefined);
+    assert.deepEqual(loading?.progress, { bytes: 1, totalBytes: 4 });
     assert.deepEqual(failed?.error, { code: 'LOAD_FAILED', message: 'why' });
   });
 });

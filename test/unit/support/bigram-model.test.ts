@@ -1,12 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { AppError } from '../../../common/errors.ts';
-import { BigramModels, bigram, scoreRow, vocabularySize } from '../../support/bigram-model.ts';
+import {
+  BigramModels,
+  bigram,
+  rewardRow,
+  scoreRow,
+  vocabularySize,
+} from '../../support/bigram-model.ts';
+import { roomForAll } from '../../support/engine-kit.ts';
 import { catalogModel } from '../../support/server-kit.ts';
 
-const { signal } = new AbortController();
-const load = (models: BigramModels) =>
-  models.load(catalogModel('rl/a'), { reserve: async () => {}, signal });
+const load = (models: BigramModels) => models.load(catalogModel('rl/a'), roomForAll);
 
 describe('the bigram model', () => {
   it('has a distribution for every token', () => {
@@ -40,6 +45,20 @@ describe('the bigram model', () => {
       [row.logprobs.length, row.ranks.length, row.topIds.length, row.k],
       [1, 0, 0, 0],
     );
+  });
+
+  it('is a reward model where it has labels, whose every token counts', async () => {
+    const session = await load(new BigramModels({ labels: ['a', 'b'] }));
+    const rows = [[1, 2], [2], [1, 2, 3]].map((ids) => ({ tokens: Int32Array.from(ids) }));
+
+    const rewards = await session.reward(rows);
+
+    assert.equal(session.identity.task, 'Reward');
+    assert.deepEqual(
+      rewards,
+      rows.map((row) => rewardRow(row, 2)),
+    );
+    assert.equal(new Set(rewards.flatMap((row) => [...row])).size, 6);
   });
 
   it('ends when it dies or is closed, and fails those who ask', async () => {

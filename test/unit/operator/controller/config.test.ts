@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { parseConfig } from '../../../../common/config.ts';
-import { controllerConfig } from '../../../../operator/controller/config.ts';
+import { controllerConfig, serverEnvironment } from '../../../../operator/controller/config.ts';
 
 const needed = {
   REFMODEL_NAMESPACE: 'sys',
@@ -25,6 +25,18 @@ describe('controllerConfig', () => {
     for (const [name, schema] of Object.entries(controllerConfig.shape)) {
       assert.ok(schema.description, name);
     }
+  });
+
+  it('hands on to servers what is set of the hub and the proxies', () => {
+    const env = {
+      REFMODEL_HF_ENDPOINT: 'http://mirror',
+      REFMODEL_NO_PROXY: 'a',
+      REFMODEL_HTTP_PROXY: '',
+    };
+
+    const handedOn = serverEnvironment(parseConfig(controllerConfig, { ...needed, ...env }));
+
+    assert.deepEqual(handedOn, { HF_ENDPOINT: 'http://mirror', NO_PROXY: 'a' });
   });
 
   it('refuses a Lease that the API could not hold', () => {

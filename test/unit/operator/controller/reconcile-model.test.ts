@@ -53,8 +53,8 @@ describe('ModelReconciler', () => {
     const before = statusWrites(t).length;
 
     t.putModel('a', {}, { annotations: { touched: 'yes' } });
-    t.putModel('z', { quantization: 'NF4' });
-    await t.reason('z', 'Accepted', 'UnsupportedQuantization');
+    t.putModel('z', { access: 'Authenticated' });
+    await t.reason('z', 'Accepted', 'UnsupportedAccess');
 
     const writes = statusWrites(t).slice(before);
     assert.deepEqual(

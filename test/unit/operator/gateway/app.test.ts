@@ -176,6 +176,22 @@ describe('the traffic port', () => {
     await pod.close();
   });
 
+  it('sends rewards to the model of the body, and says whose request it is', async () => {
+    const gateway = await startGateway({ models: [model(), model({ key: 'rl/reward' })] });
+    const pod = await FakePod.start();
+    gateway.backend.up(pod.endpoint);
+    const body = JSON.stringify({ model: 'reward', input_ids: [[1]] });
+
+    await gateway.send('/v1/rewards', { body, headers: { 'x-refmodel-run': 'grpo-3' } });
+
+    const [received] = pod.received;
+    assert.equal(received?.url, '/v1/rewards');
+    assert.equal(received?.headers['x-refmodel-model'], 'rl/reward');
+    assert.equal(received?.headers['x-refmodel-run'], 'grpo-3');
+    await gateway.close();
+    await pod.close();
+  });
+
   it('calls no model unknown before it knows all of them', async () => {
     const gateway = await startGateway({ models: [] });
     gateway.backend.isReady = false;

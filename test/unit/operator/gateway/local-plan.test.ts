@@ -69,8 +69,18 @@ describe('planLocal', () => {
     });
   });
 
+  it('takes a model of the hub, whose token is that of the environment', () => {
+    const huggingFace = { repo: 'a/b', tokenSecretRef: { name: 'hf' } };
+    const model = referenceModel({ spec: { model: { huggingFace } } });
+
+    const [pool] = planLocal([model], [], new Map()).pools.values();
+
+    assert.deepEqual(pool?.catalog.models[0]?.source, {
+      huggingFace: { repo: 'a/b', revision: 'main' },
+    });
+  });
+
   const unsupported = {
-    'weights that are not on a volume': { model: { huggingFace: { repo: 'a/b' } } },
     'a model that asks for authentication': { access: 'Authenticated' },
     'a class that does not exist': { gpuClass: 'none' },
   };

@@ -53,6 +53,13 @@ describe('Proxy', () => {
       assert.equal(received?.headers.host, `127.0.0.1:${pod.endpoint.port}`);
     }));
 
+  it('tells the pod whose request it is', () =>
+    withPod(async (proxy, pod) => {
+      await send(proxy, pod, { caller: 'grpo-3' });
+
+      assert.equal(pod.received[0]?.headers['x-refmodel-run'], 'grpo-3');
+    }));
+
   it('drops headers of the connection, those it names, and ours that a client made up', () =>
     withPod(async (proxy, pod) => {
       const headers = {
@@ -67,6 +74,7 @@ describe('Proxy', () => {
         'content-length': '999',
         'x-refmodel-model': 'other/model',
         'x-refmodel-hold-timeout-ms': '5',
+        'x-refmodel-run': 'mine',
         'x-kept': 'yes',
       };
 
@@ -74,7 +82,12 @@ describe('Proxy', () => {
 
       const received = pod.received[0]?.headers ?? {};
       const dropped = ['x-secret', 'keep-alive', 'te', 'upgrade', 'expect', 'proxy-authorization'];
-      for (const name of [...dropped, 'transfer-encoding', 'x-refmodel-hold-timeout-ms']) {
+      for (const name of [
+        ...dropped,
+        'transfer-encoding',
+        'x-refmodel-hold-timeout-ms',
+        'x-refmodel-run',
+      ]) {
         assert.equal(received[name], undefined, name);
       }
       assert.equal(received['content-length'], '7');

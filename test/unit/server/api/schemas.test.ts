@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { completionsRequest, logprobsRequest, parseBody } from '../../../../server/api/schemas.ts';
+import { completionsRequest, parseBody, rowsRequest } from '../../../../server/api/schemas.ts';
 
 const refused = { code: 'INVALID_REQUEST' };
 
-describe('the body of /v1/logprobs', () => {
+describe('the body of /v1/logprobs and /v1/rewards', () => {
   it('needs ids only', () => {
-    assert.deepEqual(parseBody(logprobsRequest, { input_ids: [[1]] }), { input_ids: [[1]] });
+    assert.deepEqual(parseBody(rowsRequest, { input_ids: [[1]] }), { input_ids: [[1]] });
   });
 
   for (const [name, body] of [
@@ -18,12 +18,12 @@ describe('the body of /v1/logprobs', () => {
     ['a setting that it would not honour', { input_ids: [[1]], temperature: 0.7 }],
   ] as const) {
     it(`is refused with ${name}`, () => {
-      assert.throws(() => parseBody(logprobsRequest, body), refused);
+      assert.throws(() => parseBody(rowsRequest, body), refused);
     });
   }
 
   it('names every field that is wrong', () => {
-    assert.throws(() => parseBody(logprobsRequest, { model: 3 }), {
+    assert.throws(() => parseBody(rowsRequest, { model: 3 }), {
       message: /model: .*input_ids: /s,
     });
   });

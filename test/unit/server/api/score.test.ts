@@ -1,42 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { silentLogger } from '../../../../common/log.ts';
 import { readRows } from '../../../../server/api/rows.ts';
-import { type ScoreRequest, type Scoring, score } from '../../../../server/api/score.ts';
-import { ModelCache } from '../../../../server/model/cache.ts';
-import { loadForServing } from '../../../../server/model/loaded.ts';
+import { type ScoreRequest, score } from '../../../../server/api/score.ts';
 import { type ScoredRow } from '../../../../server/model/scoring.ts';
-import { BigramModels, scoreRow } from '../../../support/bigram-model.ts';
-import { FakeClock, settle } from '../../../support/clock.ts';
+import { scoreRow } from '../../../support/bigram-model.ts';
+import { forever, scoringKit } from '../../../support/scoring-kit.ts';
 import { catalogModel, until } from '../../../support/server-kit.ts';
-
-const forever = new AbortController().signal;
-
-function world() {
-  const models = new BigramModels();
-  const cache = new ModelCache({
-    load: loadForServing(models.load, {
-      log: silentLogger,
-      maxQueuedRows: 100,
-      maxQueuedTokens: 1000,
-      onPass: () => {},
-    }),
-    limits: { maxModels: 1, memoryBytes: 1e6 },
-    loadTimeoutMs: 60_000,
-    roomTimeoutMs: 60_000,
-    clock: new FakeClock(),
-    log: silentLogger,
-    observer: { onLoad: () => {}, onEvict: () => {} },
-    shutdown: forever,
-  });
-  const scored: [number, number][] = [];
-  const scoring: Scoring = {
-    cache,
-    limits: { maxRows: 4, maxTokens: 100 },
-    metrics: { onScored: (prompt, values) => void scored.push([prompt, values]) },
-  };
-  return { models, cache, scoring, scored };
-}
 
 const request = (ids: number[][], fields: Partial<ScoreRequest> = {}): ScoreRequest => ({
   model: catalogModel('rl/a'),
@@ -50,7 +19,7 @@ const request = (ids: number[][], fields: Partial<ScoreRequest> = {}): ScoreRequ
 
 describe('score', () => {
   it('gives the values of every row in order, and counts them', async () => {
-    const { scoring, scored, cache } = world();
+    const { scoring, scored, cache } = scoringKit();
 
     const { rows, usage } = await score(scoring, request([[1, 2, 3], [4], [5, 6]]), forever);
 
@@ -69,7 +38,7 @@ describe('score', () => {
   });
 
   it('does not run the model for rows without anything to score', async () => {
-    const { scoring, models } = world();
+    const { scoring, models } = scoringKit();
 
     await score(scoring, request([[1, 2]], { scoresPrompt: false }), forever);
 
@@ -77,7 +46,7 @@ describe('score', () => {
   });
 
   it('scores the next token alone where that is all that is asked', async () => {
-    const { scoring } = world();
+    const { scoring } = scoringKit();
 
     const { rows } = await score(
       scoring,
@@ -88,62 +57,8 @@ describe('score', () => {
     assert.equal(rows[0]?.values.logprobs.length, 1);
   });
 
-  it('tries once more with a new runner when one dies', async () => {
-    const { scoring, models } = world();
-    models.passGate = new Promise(() => {});
-    const answer = score(scoring, request([[1, 2]]), forever);
-    await until(() => models.sessions[0]?.passes.length === 1);
-
-    models.passGate = Promise.resolve();
-    models.sessions[0]?.die();
-
-    assert.equal((await answer).rows.length, 1);
-    assert.equal(models.sessions.length, 2);
-  });
-
-  it('does not try a third time', async () => {
-    const { scoring, models } = world();
-    models.passGate = new Promise(() => {});
-    const answer = assert.rejects(score(scoring, request([[1, 2]]), forever), {
-      code: 'RUNNER_DIED',
-    });
-
-    for (const n of [0, 1]) {
-      await until(() => models.sessions[n]?.passes.length === 1);
-      models.sessions[n]?.die();
-    }
-
-    await answer;
-    assert.equal(models.sessions.length, 2);
-  });
-
-  it('keeps the model leased while it runs, and not after the client left', async () => {
-    const { scoring, models, cache } = world();
-    models.passGate = new Promise(() => {});
-    const client = new AbortController();
-    const gone = new Error('gone');
-
-    const left = assert.rejects(score(scoring, request([[1, 2]]), client.signal), gone);
-    await until(() => models.sessions[0]?.passes.length === 1);
-    assert.equal(cache.info()[0]?.inFlight, 1);
-    client.abort(gone);
-    await left;
-    await settle();
-
-    assert.equal(cache.info()[0]?.inFlight, 0);
-  });
-
-  it('refuses what no queue could hold, before it loads anything', async () => {
-    const { scoring, models } = world();
-    const five = [[1], [1], [1], [1], [1]];
-
-    await assert.rejects(score(scoring, request(five), forever), { code: 'BODY_TOO_LARGE' });
-
-    assert.deepEqual(models.loads, []);
-  });
-
   it('never answers with a value that is no number', async () => {
-    const { scoring, models, cache } = world();
+    const { scoring, models, cache } = scoringKit();
     (await cache.acquire(catalogModel('rl/a'), forever))[Symbol.dispose]();
     const [session] = models.sessions;
     assert.ok(session);
@@ -161,14 +76,36 @@ describe('score', () => {
     });
   });
 
-  it('refuses rows that the model cannot take', async () => {
-    const { scoring } = world();
+  it('refuses a reward model, and says which route has its scores', async () => {
+    const { scoring } = scoringKit({ labels: ['good'] });
 
-    await assert.rejects(score(scoring, request([[1, 64]]), forever), {
-      code: 'TOKEN_OUT_OF_RANGE',
+    await assert.rejects(score(scoring, request([[1, 2]]), forever), {
+      code: 'TASK_MISMATCH',
+      message: /rl\/a.*\/v1\/rewards/,
     });
-    await assert.rejects(score(scoring, request([Array<number>(65).fill(1)]), forever), {
-      code: 'SEQUENCE_TOO_LONG',
+  });
+
+  it('lets callers take turns, not their requests', async () => {
+    const { scoring, models } = scoringKit();
+    let open = () => {};
+    models.passGate = new Promise((resolve) => {
+      open = resolve;
     });
+    const order: string[] = [];
+    const long = Array.from({ length: 60 }, (_, i) => i % 7);
+    const ask = async (name: string, caller: string) => {
+      const ids = [long, long.toReversed(), [9, ...long]];
+      await score(scoring, request(ids, { caller }), forever);
+      order.push(name);
+    };
+    const first = ask('first', 'a');
+    await until(() => models.sessions[0]?.passes.length === 1);
+    const others = ['a1', 'a2', 'a3'].map((name) => ask(name, 'a'));
+    const other = ask('b', 'b');
+
+    open();
+    await Promise.all([first, ...others, other]);
+
+    assert.ok(order.indexOf('b') < order.indexOf('a3'), order.join(' '));
   });
 });

@@ -38,6 +38,23 @@ describe('sendJsonText', () => {
     assert.equal(text.length, 20 * 2 ** 20);
   });
 
+  it('gives others their turn between two pieces', async () => {
+    let turns = 0;
+    const parts = function* (): Generator<string> {
+      yield '["';
+      for (let i = 0; i < 20; i++) {
+        setImmediate(() => void turns++);
+        yield 'x'.repeat(2 ** 16);
+      }
+      yield `",${turns}]`;
+    };
+    await using server = await serve((_req, res) => sendJsonText(res, parts(), clientSignal(res)));
+
+    const [, turnsMeanwhile] = (await (await fetch(server.url)).json()) as [string, number];
+
+    assert.ok(turnsMeanwhile >= 19, `${turnsMeanwhile} turns in 20 pieces`);
+  });
+
   it('makes no more text for a client who left', async () => {
     let made = 0;
     function* endless(): Generator<string> {

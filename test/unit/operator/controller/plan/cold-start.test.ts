@@ -24,6 +24,17 @@ describe('coldStart', () => {
     });
   });
 
+  it('tells the download where there was one', () => {
+    const state = modelState({ seconds: { download: 30, convert: 1.5, load: 0.5 } });
+
+    assert.deepEqual(coldStart({ ...holding, state }, made + 600_000), {
+      download: '30',
+      convert: '1.5',
+      load: '0.5',
+      total: '32',
+    });
+  });
+
   it('is unknown for a model that does not tell its times', () => {
     const state = modelState({ residency: 'Loaded' });
 

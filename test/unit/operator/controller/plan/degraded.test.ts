@@ -36,6 +36,11 @@ const table: { name: string; given: ModelFacts; want: string }[] = [
     want: 'True WeightsCorrupt',
   },
   {
+    name: 'the converted model is not as near to its checkpoint as the spec wants it',
+    given: withPod([failed('FIDELITY_TOO_LOW')]),
+    want: 'True FidelityTooLow',
+  },
+  {
     name: 'its pod fits nowhere',
     given: factsOf({ deployment: deployment(1), pods: [unschedulable] }),
     want: 'True Unschedulable',

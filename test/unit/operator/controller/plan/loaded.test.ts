@@ -45,11 +45,11 @@ const table: { name: string; given: ModelFacts; want: string }[] = [
     }),
     want: 'False ScaledToZero',
   },
-  {
-    name: 'a pod loads it',
-    given: withPod([modelState({ residency: 'Loading' })]),
-    want: 'False Loading',
-  },
+  ...(['Downloading', 'Converting', 'Loading'] as const).map((residency) => ({
+    name: `a pod loads it, and is ${residency}`,
+    given: withPod([modelState({ residency })]),
+    want: `False ${residency}`,
+  })),
   {
     name: 'a pod failed to load it',
     given: withPod([modelState({ residency: 'Failed', error: { code: 'X', message: '' } })]),

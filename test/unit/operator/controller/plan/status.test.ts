@@ -6,6 +6,7 @@ import {
   at,
   deployment,
   factsOf,
+  identity,
   made,
   modelState,
   readyPod,
@@ -39,6 +40,42 @@ describe('planStatus', () => {
     assert.equal(planStatus(factsOf({ model })).source, 'owner/name');
   });
 
+  describe('of a model on the hub', () => {
+    const spec = { model: { huggingFace: { repo: 'a/b' } } };
+    const found = (revision: string, resolvedFrom = 'a/b@main') =>
+      modelState({ identity: { ...identity, revision, resolvedFrom } });
+    const before = { revision: 'first', resolvedFrom: 'a/b@main' };
+
+    it('tells the commit, and what it was found for', () => {
+      const status = planStatus(withPod([found('first')], { model: referenceModel({ spec }) }));
+
+      assert.equal(status.model?.revision, 'first');
+      assert.equal(status.model?.resolvedFrom, 'a/b@main');
+    });
+
+    it('stays with the commit when a pod found another for the same revision', () => {
+      const model = referenceModel({ spec, status: { model: before } });
+
+      assert.equal(planStatus(withPod([found('second')], { model })).model?.revision, 'first');
+      assert.equal(planStatus(factsOf({ model })).model?.revision, 'first');
+    });
+
+    it('takes the commit of another revision when the spec names that', () => {
+      const status = { model: { ...before, resolvedFrom: 'a/b@old' } };
+      const model = referenceModel({ spec, status });
+
+      assert.equal(planStatus(withPod([found('second')], { model })).model?.revision, 'second');
+    });
+
+    it('is not misled by a pod that does not know the new spec yet', () => {
+      const model = referenceModel({ spec, status: { model: before } });
+
+      const status = planStatus(withPod([found('old', 'a/b@old')], { model }));
+
+      assert.deepEqual(status.model, before);
+    });
+  });
+
   it('is the same for the same facts, and for facts that only a later look at them changes', () => {
     const first = planStatus(withPod([modelState()]));
     const model = referenceModel({ status: first });
@@ -69,6 +106,30 @@ describe('planStatus', () => {
     );
 
     assert.deepEqual(status, first);
+  });
+
+  describe('fidelity', () => {
+    const figures = { kl: 0.012_345, meanAbsDelta: 0.000_012_345, maxAbsDelta: 0.5, tokens: 99 };
+    const converted = planStatus(withPod([modelState({ fidelity: figures })]));
+
+    it('tells how far the model is from its checkpoint', () => {
+      assert.deepEqual(converted.fidelity, { kl: '0.0123', meanAbsDelta: '0.0000123', tokens: 99 });
+    });
+
+    it('has no divergence for a reward model', () => {
+      const { kl: _, ...deltas } = figures;
+
+      const { fidelity } = planStatus(withPod([modelState({ fidelity: deltas })]));
+
+      assert.deepEqual(fidelity, { meanAbsDelta: '0.0000123', tokens: 99 });
+    });
+
+    it('is remembered while the model sleeps, and gone with a load that converts nothing', () => {
+      const model = referenceModel({ status: converted });
+
+      assert.deepEqual(planStatus(factsOf({ model })).fidelity, converted.fidelity);
+      assert.equal(planStatus(withPod([modelState()], { model })).fidelity, undefined);
+    });
   });
 
   describe('lastRequestTime', () => {

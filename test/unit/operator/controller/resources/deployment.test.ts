@@ -5,7 +5,11 @@ import { poolDeployment } from '../../../../../operator/controller/resources/dep
 import { serverConfig } from '../../../../../server/config.ts';
 import { gpuClass, referenceModel } from '../../../../support/builders.ts';
 
-const settings = { image: 'refmodel:1', imagePullPolicy: 'IfNotPresent' as const };
+const settings = {
+  image: 'refmodel:1',
+  imagePullPolicy: 'IfNotPresent' as const,
+  env: { HF_ENDPOINT: 'http://mirror', HF_HUB_OFFLINE: 'true' },
+};
 const onClaim = (name: string, claimName: string) =>
   referenceModel({
     metadata: { name, uid: `uid-${name}` },
@@ -59,6 +63,8 @@ describe('poolDeployment', () => {
     assert.equal(config.REFMODEL_MAX_MODELS, 5);
     assert.equal(config.REFMODEL_CLOSE_TIMEOUT_MS, 90_000);
     assert.equal(config.REFMODEL_CATALOG, '/etc/refmodel/catalog.json');
+    assert.equal(config.HF_ENDPOINT, 'http://mirror');
+    assert.equal(config.HF_HUB_OFFLINE, true);
     assert.deepEqual(server.args, ['server']);
   });
 
@@ -83,6 +89,44 @@ describe('poolDeployment', () => {
       { name: 'claim-0', mountPath: '/volumes/x', readOnly: true },
       { name: 'claim-1', mountPath: '/volumes/y', readOnly: true },
     ]);
+  });
+
+  it('mounts the named keys of each Secret, and starts without them', () => {
+    const withToken = (name: string, tokenSecretRef?: object) =>
+      referenceModel({
+        metadata: { name, uid: `uid-${name}` },
+        spec: { model: { huggingFace: { repo: 'a/b', tokenSecretRef } } },
+      });
+    const models = [
+      withToken('a', { name: 'team', key: 'y' }),
+      withToken('b', { name: 'own' }),
+      withToken('c', { name: 'team', key: 'x' }),
+      withToken('d'),
+    ];
+
+    const { pod, server } = build({}, models);
+
+    assert.deepEqual(
+      pod.volumes?.flatMap(({ secret }) => secret ?? []),
+      [
+        { secretName: 'own', items: [{ key: 'token', path: 'token' }], optional: true },
+        {
+          secretName: 'team',
+          items: [
+            { key: 'x', path: 'x' },
+            { key: 'y', path: 'y' },
+          ],
+          optional: true,
+        },
+      ],
+    );
+    assert.deepEqual(
+      server.volumeMounts?.filter(({ mountPath }) => mountPath.startsWith('/secrets/')),
+      [
+        { name: 'secret-0', mountPath: '/secrets/own', readOnly: true },
+        { name: 'secret-1', mountPath: '/secrets/team', readOnly: true },
+      ],
+    );
   });
 
   it('puts a pod where and as the class says', () => {
@@ -134,6 +178,22 @@ describe('poolDeployment', () => {
           ...want,
         },
       );
+    });
+  }
+
+  const budgets = [
+    { cache: { emptyDir: { sizeLimit: '10Gi' } }, want: 9 * 2 ** 30 },
+    { cache: { emptyDir: { sizeLimit: '0' } }, want: undefined },
+    { cache: { emptyDir: {} }, want: undefined },
+    { cache: { hostPath: { path: '/cache' } }, want: undefined },
+    { cache: {}, want: undefined },
+  ];
+  for (const { cache, want } of budgets) {
+    it(`gives models ${want ?? 'no set number of'} bytes of ${JSON.stringify(cache)}`, () => {
+      const { server } = build({ cache });
+      const env = Object.fromEntries((server.env ?? []).map(({ name, value }) => [name, value]));
+
+      assert.equal(parseConfig(serverConfig, env).REFMODEL_CACHE_BYTES, want);
     });
   }
 
