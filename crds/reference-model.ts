@@ -24,16 +24,24 @@ const huggingFace = z.object({
   repo: z
     .string()
     .max(200)
-    .regex(/^[A-Za-z0-9_.-]+\/[A-Za-z0-9_.-]+$/)
+    .regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]*\/[A-Za-z0-9_][A-Za-z0-9_.-]*$/)
     .describe('Repository on the hub, "owner/name".'),
   revision: z
     .string()
     .min(1)
     .max(200)
+    .regex(/^[A-Za-z0-9_][A-Za-z0-9_.+/-]*$/)
     .default('main')
     .describe('Branch, tag or commit. Resolved to a commit sha once.'),
   tokenSecretRef: z
-    .object({ name, key: z.string().min(1).max(253).default('token') })
+    .object({
+      name,
+      key: z
+        .string()
+        .max(253)
+        .regex(/^[A-Za-z0-9_-][A-Za-z0-9_.-]*$/)
+        .default('token'),
+    })
     .optional()
     .describe('Secret in the same namespace that holds the access token of a gated repository.'),
 });
@@ -151,7 +159,10 @@ export const referenceModelStatus = z.object({
   loadedOn: z.array(text).max(1000).optional().describe('Pods that hold the model.'),
   model: z
     .object({
-      revision: text.optional(),
+      revision: text.optional().describe('Commit of the hub, or the first part of the digest.'),
+      resolvedFrom: text
+        .optional()
+        .describe('Repository and revision of the spec that the commit was found for.'),
       digest: text.optional(),
       architecture: text.optional(),
       parameters: z.int().min(0).optional(),

@@ -1,37 +1,57 @@
 // ReferenceModels → the catalog file that a pool's servers read. Pure.
 import type { ReferenceModel } from '../crds/reference-model.ts';
-import type { Catalog, CatalogModel } from '../server/contract.ts';
+import { type Catalog, type CatalogModel, hubReference } from '../server/contract.ts';
 import { modelKey } from './pool.ts';
 
-/** Where a claim is mounted: `/volumes/<claim>` in a pod, a folder given by hand on one machine. */
-export type VolumeRoot = (claimName: string) => string;
+/** Where a server finds what a spec names: what is mounted in a pod, what is given by hand on one machine. */
+export interface Places {
+  claim(name: string): string;
+  /** Folder with a file for each key; undefined where HF_TOKEN stands for all of them. */
+  secret(name: string): string | undefined;
+}
 
-export const podVolumeRoot: VolumeRoot = (claimName) => `/volumes/${claimName}`;
+export const podPlaces = {
+  claim: (name: string) => `/volumes/${name}`,
+  secret: (name: string) => `/secrets/${name}`,
+} satisfies Places;
 
-export function catalogModel(model: ReferenceModel, volumeRoot: VolumeRoot): CatalogModel {
+export function catalogModel(model: ReferenceModel, places: Places): CatalogModel {
   const { spec } = model;
-  const claim = spec.model.persistentVolumeClaim;
   return {
     name: modelKey(model),
-    source: {
-      ...(claim && { volume: { root: volumeRoot(claim.claimName), path: claim.path } }),
-      ...(spec.model.huggingFace && {
-        huggingFace: {
-          repo: spec.model.huggingFace.repo,
-          revision: spec.model.huggingFace.revision,
-        },
-      }),
-    },
+    source: sourceOf(model, places),
     ...(spec.task && { task: spec.task }),
     quantization: spec.quantization,
     preload: spec.preload,
     maxSequenceTokens: spec.limits.maxSequenceTokens,
     maxBatchTokens: spec.limits.maxBatchTokens,
+    ...(spec.fidelity && { maxKL: numberOf(spec.fidelity.maxKL) }),
+  };
+}
+
+/** JSON has no infinity. */
+const numberOf = (text: string): number => Math.min(Number(text), Number.MAX_VALUE);
+
+function sourceOf({ spec, status }: ReferenceModel, places: Places): CatalogModel['source'] {
+  const { persistentVolumeClaim: claim, huggingFace: hub } = spec.model;
+  if (claim) return { volume: { root: places.claim(claim.claimName), path: claim.path } };
+  if (!hub) return {};
+  const { repo, revision, tokenSecretRef: ref } = hub;
+  const known = status?.model;
+  const isPinned = known?.resolvedFrom === hubReference(hub);
+  const folder = ref && places.secret(ref.name);
+  return {
+    huggingFace: {
+      repo,
+      revision,
+      ...(isPinned && { commit: known?.revision }),
+      ...(ref && folder && { tokenFile: `${folder}/${ref.key}` }),
+    },
   };
 }
 
 /** Sorted by name, so that the same models always give the same bytes. */
-export function buildCatalog(models: readonly ReferenceModel[], volumeRoot: VolumeRoot): Catalog {
-  const entries = models.map((model) => catalogModel(model, volumeRoot));
+export function buildCatalog(models: readonly ReferenceModel[], places: Places): Catalog {
+  const entries = models.map((model) => catalogModel(model, places));
   return { models: entries.sort((a, b) => (a.name < b.name ? -1 : 1)) };
 }

@@ -1,6 +1,6 @@
 // May this model be served at all, and in which pool? A chain of checks on the spec; the first that fails is told. Pure.
 import type { GPUClass } from '../crds/gpu-class.ts';
-import type { Quantization, ReferenceModel } from '../crds/reference-model.ts';
+import type { ReferenceModel } from '../crds/reference-model.ts';
 import { classOf, objectKey, type PoolKey, poolName } from './pool.ts';
 
 /** One PascalCase word, as in a condition, and a sentence for a person. */
@@ -13,29 +13,9 @@ export type Verdict =
   | { problem: undefined; gpuClass: GPUClass; pool: PoolKey }
   | { problem: Problem; gpuClass?: undefined; pool?: undefined };
 
-const quantizations: readonly Quantization[] = ['None', 'Int8'];
-
 type Check = (model: ReferenceModel) => Problem | undefined;
 
 const checks: readonly Check[] = [
-  function source({ spec }) {
-    if (spec.model.persistentVolumeClaim) return undefined;
-    return {
-      reason: 'UnsupportedSource',
-      message: 'spec.model: this version loads from persistentVolumeClaim only',
-    };
-  },
-  function task({ spec }) {
-    if (spec.task !== 'Reward') return undefined;
-    return { reason: 'UnsupportedTask', message: 'spec.task: this version does LogProbs only' };
-  },
-  function quantization({ spec }) {
-    if (quantizations.includes(spec.quantization)) return undefined;
-    return {
-      reason: 'UnsupportedQuantization',
-      message: `spec.quantization: this version does ${quantizations.join(' and ')}, not ${spec.quantization}`,
-    };
-  },
   function access({ spec }) {
     if (spec.access === 'Anonymous') return undefined;
     return {
@@ -44,10 +24,11 @@ const checks: readonly Check[] = [
     };
   },
   function fidelity({ spec }) {
-    if (!spec.fidelity || spec.quantization === 'None') return undefined;
+    if (!spec.fidelity || spec.quantization === 'None' || spec.task !== 'Reward') return undefined;
     return {
       reason: 'UnsupportedFidelity',
-      message: 'spec.fidelity: this version does not measure it, so it cannot keep to maxKL',
+      message:
+        'spec.fidelity: scores of a reward model have no KL divergence, so it cannot keep to maxKL',
     };
   },
 ];

@@ -5,6 +5,8 @@ import { logLevels } from '../../common/log.ts';
 import { adminPort } from '../pool.ts';
 
 const minute = 60_000;
+const handedOn = (name: string) =>
+  z.string().optional().describe(`${name} of the server pods. Default: not set.`);
 
 export const controllerConfig = z.object({
   REFMODEL_NAMESPACE: z.string().describe('Namespace of the operator, its Lease and the gateways.'),
@@ -18,6 +20,11 @@ export const controllerConfig = z.object({
     .enum(['Always', 'IfNotPresent', 'Never'])
     .default('IfNotPresent')
     .describe('When the image of a server pod is pulled.'),
+  REFMODEL_HF_ENDPOINT: handedOn('HF_ENDPOINT'),
+  REFMODEL_HF_HUB_OFFLINE: handedOn('HF_HUB_OFFLINE'),
+  REFMODEL_HTTPS_PROXY: handedOn('HTTPS_PROXY'),
+  REFMODEL_HTTP_PROXY: handedOn('HTTP_PROXY'),
+  REFMODEL_NO_PROXY: handedOn('NO_PROXY'),
   REFMODEL_CLASSES: z
     .string()
     .optional()
@@ -70,3 +77,17 @@ export const controllerConfig = z.object({
     .describe('Least severe level that is logged.'),
 });
 export type ControllerConfig = Readonly<z.output<typeof controllerConfig>>;
+
+/** What every server pod gets besides the settings of its class. */
+export function serverEnvironment(config: ControllerConfig): Record<string, string> {
+  const values = {
+    HF_ENDPOINT: config.REFMODEL_HF_ENDPOINT,
+    HF_HUB_OFFLINE: config.REFMODEL_HF_HUB_OFFLINE,
+    HTTPS_PROXY: config.REFMODEL_HTTPS_PROXY,
+    HTTP_PROXY: config.REFMODEL_HTTP_PROXY,
+    NO_PROXY: config.REFMODEL_NO_PROXY,
+  };
+  return Object.fromEntries(
+    Object.entries(values).flatMap(([name, value]) => (value ? [[name, value]] : [])),
+  );
+}

@@ -10,7 +10,7 @@ import { createLogger, type Logger } from '../../common/log.ts';
 import { KubeClient } from '../kube/client.ts';
 import { lead } from '../kube/leader.ts';
 import { applyClasses, readClasses } from './classes.ts';
-import { type ControllerConfig, controllerConfig } from './config.ts';
+import { type ControllerConfig, controllerConfig, serverEnvironment } from './config.ts';
 import { Controller } from './controller.ts';
 import { ControllerMetrics } from './metrics.ts';
 import { together } from './together.ts';
@@ -111,6 +111,7 @@ export function build(config: ControllerConfig, { client, log, metrics }: Parts)
         settings: {
           image: config.REFMODEL_SERVER_IMAGE,
           imagePullPolicy: config.REFMODEL_IMAGE_PULL_POLICY,
+          env: serverEnvironment(config),
         },
         gatewayHost: `${config.REFMODEL_GATEWAY_SERVICE}.${namespace}.svc.${config.REFMODEL_CLUSTER_DOMAIN}`,
         identity: config.REFMODEL_POD_NAME,

@@ -4,6 +4,7 @@ import type { Clock } from '../../common/clock.ts';
 import type { Logger } from '../../common/log.ts';
 import { durationMs } from '../../crds/common.ts';
 import type { ReferenceModel } from '../../crds/reference-model.ts';
+import { isLoading } from '../../server/contract.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { isConflict, isNotFound } from '../kube/errors.ts';
 import { type Deployment, type Pod, refOf, resources } from '../kube/resources.ts';
@@ -77,9 +78,7 @@ export function poolActivity({ pool, deployment, models, pods, demand }: PoolFac
     current: deployment.spec?.replicas ?? 0,
     models: models.map((model) => modelActivity(model, demand)),
     isComplete: demand.isComplete,
-    isLoading: states.some((state) =>
-      state.models.some(({ residency }) => residency === 'Loading'),
-    ),
+    isLoading: states.some((state) => state.models.some(isLoading)),
     readySince: readySince(pods),
   };
 }

@@ -6,6 +6,7 @@ import { addHealth, createApp, finish, type Health } from '../../common/http.ts'
 import type { Logger } from '../../common/log.ts';
 import type { DemandReport } from '../demand.ts';
 import type { Backend, GatewayModel } from './backend.ts';
+import { callerOf } from './caller.ts';
 import type { RequestSettings } from './config.ts';
 import type { Dispatcher } from './dispatch.ts';
 import type { Forwarder } from './forward.ts';
@@ -144,7 +145,7 @@ function forward({ forwarder, settings }: AppOptions): Step {
     const { address, model } = res.locals;
     const { method, headers, body } = req;
     const path = address.path + address.query;
-    const request = { method, path, headers, body, model: model.key };
+    const request = { method, path, headers, body, model: model.key, caller: callerOf(req) };
     const budget = holdBudget(req.get(holdTimeoutHeader), settings.holdTimeoutMs);
     await forwarder.forward(request, res as Response, budget);
   };

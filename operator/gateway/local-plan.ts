@@ -5,7 +5,7 @@ import { durationMs, quantityValue } from '../../crds/common.ts';
 import { defaultClassAnnotation, type GPUClass, gpuClass } from '../../crds/gpu-class.ts';
 import { apiVersion, type ReferenceModel, sampleAnnotation } from '../../crds/reference-model.ts';
 import type { Catalog } from '../../server/contract.ts';
-import { buildCatalog } from '../catalog.ts';
+import { buildCatalog, type Places } from '../catalog.ts';
 import { modelKey, type PoolKey } from '../pool.ts';
 import { judge } from '../verdict.ts';
 import type { LocalModel } from './backend/local.ts';
@@ -56,11 +56,14 @@ export function planLocal(
     members.set(pool, member);
     return localModel(model, pool, gpuClass);
   });
-  const folderOf = (claim: string) => volumes.get(claim) ?? '';
+  const places: Places = {
+    claim: (name) => volumes.get(name) ?? '',
+    secret: () => undefined, // HF_TOKEN stands for all
+  };
   const pools = [...members].map(([key, { gpuClass, models }]): [PoolKey, LocalPoolPlan] => [
     key,
     {
-      catalog: buildCatalog(models, folderOf),
+      catalog: buildCatalog(models, places),
       memoryBytes: quantityValue(gpuClass.spec.memory),
       maxModels: gpuClass.spec.maxModels,
     },

@@ -12,6 +12,7 @@ import { type Listening, listen } from '../../common/http.ts';
 import { type Running, run } from '../../common/lifecycle.ts';
 import { createLogger, logLevels } from '../../common/log.ts';
 import type { ReferenceModel } from '../../crds/reference-model.ts';
+import { hubVariables } from '../../server/model/hub/settings.ts';
 import { gatewayPort, modelKey, type PoolKey } from '../pool.ts';
 import { LocalBackend } from './backend/local.ts';
 import { startServerProcess } from './backend/process.ts';
@@ -28,10 +29,11 @@ request of its models and stops when none was asked for their idleTimeout.
   MANIFEST              YAML file or folder with ReferenceModel and GPUClass objects
   --volume NAME=DIR     folder that stands for the PersistentVolumeClaim NAME; may be repeated
   --port PORT           port on 127.0.0.1 (default ${gatewayPort}; 0 takes a free one)
-  --cache DIR           folder of converted models (default: refmodel in your cache folder)
+  --cache DIR           folder of downloaded and converted models (default: refmodel in your cache folder)
   -h, --help            this text
 
-Logs go to stderr as JSON; REFMODEL_LOG_LEVEL=info says more.
+Models of the Hugging Face hub are downloaded with the token in HF_TOKEN; HF_ENDPOINT, HF_HUB_OFFLINE and
+the variables of proxies are heeded too. Logs go to stderr as JSON; REFMODEL_LOG_LEVEL=info says more.
 `;
 
 export const localConfig = z.object({
@@ -40,6 +42,7 @@ export const localConfig = z.object({
     .default('warn')
     .describe('Least severe level that is logged.'),
   ...requestSettings,
+  ...hubVariables, // the servers read them from our environment; what is wrong is to be said here
 });
 
 const host = '127.0.0.1';
@@ -188,7 +191,8 @@ function greeting(models: readonly ReferenceModel[], port: number): string {
   const lines = models.map((model) => {
     const key = modelKey(model);
     const body = JSON.stringify({ model: key, input_ids: [sampleTokens(model)] });
-    return `${key}\n  curl ${url}/v1/logprobs -H 'content-type: application/json' -d '${body}'\n`;
+    const route = model.spec.task === 'Reward' ? 'rewards' : 'logprobs';
+    return `${key}\n  curl ${url}/v1/${route} -H 'content-type: application/json' -d '${body}'\n`;
   });
   return `Listening on ${url}\nThe first request of a model starts its server.\n\n${lines.join('\n')}\n`;
 }

@@ -12,7 +12,7 @@ import {
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import type { ErrorCode } from '../../common/errors.ts';
-import { modelHeader } from '../../server/contract.ts';
+import { callerHeader, modelHeader } from '../../server/contract.ts';
 import type { ModelKey } from '../pool.ts';
 import type { Endpoint } from './backend.ts';
 
@@ -23,6 +23,8 @@ export interface ProxyRequest {
   headers: IncomingHttpHeaders;
   body: Buffer | undefined;
   model: ModelKey;
+  /** Who takes turns with others; by default each request does. */
+  caller?: string;
 }
 
 /**
@@ -192,6 +194,7 @@ function requestHeaders(request: ProxyRequest): OutgoingHttpHeaders {
   delete headers['content-length'];
   if (request.body) headers['content-length'] = request.body.length;
   headers[modelHeader] = request.model;
+  if (request.caller !== undefined) headers[callerHeader] = request.caller;
   return headers;
 }
 

@@ -10,13 +10,14 @@ const soonMs = 10_000;
 
 /**
  * Seconds as strings. The phases of the pod are in it only if it started for this model: a reload in a warm
- * pod is conversion and load alone. `now` is when the model was first seen loaded.
+ * pod is download, conversion and load alone. `now` is when the model was first seen loaded.
  */
 export function coldStart({ pod, state }: Holding, now: number): ColdStart | undefined {
   if (!state.seconds) return undefined;
-  const { convert, load } = state.seconds;
+  const { download, convert, load } = state.seconds;
+  const loadSeconds = download + convert + load;
   const { created, scheduled, started, ready } = startOf(pod);
-  const loadBegan = now - (convert + load) * 1000;
+  const loadBegan = now - loadSeconds * 1000;
   const isOfPod = ready !== undefined && loadBegan - ready < soonMs;
   const podSeconds = isOfPod ? between(created, ready) : 0;
   return {
@@ -24,9 +25,10 @@ export function coldStart({ pod, state }: Holding, now: number): ColdStart | und
       schedule: seconds(between(created, scheduled)),
       image: seconds(between(scheduled, started)),
     }),
+    ...(download > 0 && { download: seconds(download) }),
     convert: seconds(convert),
     load: seconds(load),
-    total: seconds(podSeconds + convert + load),
+    total: seconds(podSeconds + loadSeconds),
   };
 }
 

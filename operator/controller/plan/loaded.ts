@@ -5,12 +5,13 @@
 // | not accepted                                                  | False   | NotAccepted           |
 // | a pod holds it                                                | True    | Resident              |
 // | no pods; asked for now / before / never                       | False   | Starting / ScaledToZero / NotRequested |
-// | a pod loads it                                                | False   | Loading               |
+// | a pod loads it                                                | False   | Downloading, Converting or Loading |
 // | a pod failed to load it                                       | False   | LoadFailed            |
 // | pods are ready, none is reported                              | as it was, else Unknown NoReport |
 // | a pod reports, it was in memory, its pod lives / is gone      | False   | Evicted / PodLost     |
 // | asked for, or preload                                         | False   | Starting              |
 // | neither                                                       | False   | Evicted or PodLost as it was, else NotRequested |
+import { isLoading } from '../../../server/contract.ts';
 import {
   type Finding,
   holdings,
@@ -32,9 +33,8 @@ export function loaded(facts: ModelFacts): Finding {
     return yes('Resident', `in memory of ${where}`.slice(0, 1000));
   }
   if (isAsleep(facts)) return asleep(facts);
-  if (held.some(({ state }) => state.residency === 'Loading')) {
-    return no('Loading', 'a pod is loading it');
-  }
+  const phase = held.find(({ state }) => isLoading(state))?.state.residency;
+  if (phase) return no(phase, `a pod is ${phase.toLowerCase()} it`);
   const failed = held.find(({ state }) => state.residency === 'Failed');
   if (failed) return no('LoadFailed', failed.state.error?.message ?? 'the load failed');
   return notHeld(facts);

@@ -1,5 +1,6 @@
 // The whole status of a model from the facts of now and the status of before. Pure: the same facts give the same status.
 import type { ReferenceModelStatus } from '../../../crds/reference-model.ts';
+import { hubReference } from '../../../server/contract.ts';
 import { modelKey, modelUrl } from '../../pool.ts';
 import { coldStart } from './cold-start.ts';
 import { conditions } from './conditions.ts';
@@ -45,22 +46,69 @@ function holders(facts: ModelFacts, resident: readonly Holding[]): string[] {
 function remembered(
   { model, now }: ModelFacts,
   resident: readonly Holding[],
-): Pick<ReferenceModelStatus, 'model' | 'memory' | 'coldStart'> {
-  const { loadedOn = [], model: before, memory, coldStart: start } = model.status ?? {};
+): Pick<ReferenceModelStatus, 'model' | 'memory' | 'fidelity' | 'coldStart'> {
+  const { loadedOn = [], memory, fidelity, coldStart: start } = model.status ?? {};
   const fresh = resident.find(({ pod }) => !loadedOn.includes(nameOf(pod)));
-  const { identity, weightBytes } = (fresh ?? resident[0])?.state ?? {};
+  const newest = fresh ?? resident[0];
   return {
-    model: identity ? identityOf(identity) : before,
-    memory: weightBytes === undefined ? memory : { weights: weightBytes },
+    model: knownModel(model, resident, newest),
+    memory: memoryOf(newest) ?? memory,
+    fidelity: newest ? fidelityOf(newest) : fidelity,
     coldStart: (fresh && coldStart(fresh, now)) ?? start,
   };
+}
+
+function memoryOf(holding: Holding | undefined): ReferenceModelStatus['memory'] {
+  const { weightBytes, memory } = holding?.state ?? {};
+  if (weightBytes === undefined) return undefined;
+  return { weights: weightBytes, ...(memory?.device && { device: memory.device }) };
+}
+
+/** Three digits are all that a person wants. */
+const figure = (value: number): string => String(Number(value.toPrecision(3)));
+
+function fidelityOf({ state }: Holding): ReferenceModelStatus['fidelity'] {
+  if (!state.fidelity) return undefined;
+  const { kl, meanAbsDelta, tokens } = state.fidelity;
+  return {
+    ...(kl !== undefined && { kl: figure(kl) }),
+    meanAbsDelta: figure(meanAbsDelta),
+    tokens,
+  };
+}
+
+/**
+ * A revision of the hub stands for the commit that was found first, as long as the spec names it: the catalog hands that
+ * to every pod. One that resolved it by itself in the meantime does not move it.
+ */
+function knownModel(
+  { spec, status }: ModelFacts['model'],
+  resident: readonly Holding[],
+  newest: Holding | undefined,
+): ReferenceModelStatus['model'] {
+  const { huggingFace } = spec.model;
+  const before = status?.model;
+  const isPinned = huggingFace && before?.resolvedFrom === hubReference(huggingFace);
+  const holder = isPinned
+    ? resident.find(({ state }) => state.identity?.revision === before.revision)
+    : newest;
+  return holder?.state.identity ? identityOf(holder.state.identity) : before;
 }
 
 function identityOf(
   identity: NonNullable<Holding['state']['identity']>,
 ): NonNullable<ReferenceModelStatus['model']> {
-  const { revision, digest, architecture, parameters, contextTokens, task } = identity;
-  return { revision, digest, architecture, parameters, contextTokens, task };
+  const { revision, resolvedFrom, digest, architecture, parameters, contextTokens, task } =
+    identity;
+  return {
+    revision,
+    ...(resolvedFrom !== undefined && { resolvedFrom }),
+    digest,
+    architecture,
+    parameters,
+    contextTokens,
+    task,
+  };
 }
 
 /** True when the stored time is older than what is known by more than it may be. */

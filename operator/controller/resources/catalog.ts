@@ -1,6 +1,6 @@
 // The ConfigMap with the catalog of a pool, and the ServiceAccount that its pods run as. Pure.
 
-import { buildCatalog, podVolumeRoot } from '../../catalog.ts';
+import { buildCatalog, podPlaces } from '../../catalog.ts';
 import type { ConfigMap, ServiceAccount } from '../../kube/resources.ts';
 import { poolObjects } from '../../pool.ts';
 import { poolMeta } from './meta.ts';
@@ -12,7 +12,7 @@ export function catalogConfigMap(plan: PoolPlan): ConfigMap {
   return {
     metadata: poolMeta(plan, poolObjects(plan.pool).catalog),
     data: {
-      [catalogFile]: `${JSON.stringify(buildCatalog(plan.models, podVolumeRoot), null, 2)}\n`,
+      [catalogFile]: `${JSON.stringify(buildCatalog(plan.models, podPlaces), null, 2)}\n`,
     },
   };
 }

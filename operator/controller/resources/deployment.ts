@@ -3,7 +3,7 @@
 import { durationMs, quantityValue } from '../../../crds/common.ts';
 import type { GPUClassSpec } from '../../../crds/gpu-class.ts';
 import type { ReferenceModel } from '../../../crds/reference-model.ts';
-import { podVolumeRoot } from '../../catalog.ts';
+import { podPlaces } from '../../catalog.ts';
 import type { Deployment } from '../../kube/resources.ts';
 import { poolObjects, serverPort } from '../../pool.ts';
 import { catalogFile } from './catalog.ts';
@@ -17,6 +17,8 @@ type Volume = NonNullable<PodSpec['volumes']>[number];
 const user = 65532;
 const catalogFolder = '/etc/refmodel';
 const cacheFolder = '/cache';
+/** Of the limit of its emptyDir, what models may take. */
+const cachePart = 0.9;
 /** Gateways stop sending to a pod within this time after it began to end. Milliseconds. */
 const unreadyDelayMs = 2000;
 /** Time to end after the last request was answered. Seconds. */
@@ -45,7 +47,7 @@ export function poolDeployment(plan: PoolPlan, settings: PodSettings): Deploymen
 
 function podSpec({ pool, models, gpuClass }: PoolPlan, settings: PodSettings): PodSpec {
   const { spec } = gpuClass;
-  const claims = claimsOf(models);
+  const mounts = [...claimMounts(models), ...secretMounts(models)];
   const drainMs = unreadyDelayMs + durationMs(spec.rollout.drainTimeout);
   return {
     serviceAccountName: poolObjects(pool).serviceAccount,
@@ -63,15 +65,12 @@ function podSpec({ pool, models, gpuClass }: PoolPlan, settings: PodSettings): P
         fsGroupChangePolicy: 'OnRootMismatch',
       }),
     },
-    containers: [container(spec, settings, claims)],
+    containers: [container(spec, settings, mounts)],
     volumes: [
       { name: 'catalog', configMap: { name: poolObjects(pool).catalog } },
       { name: 'cache', ...cacheVolume(spec) },
       { name: 'tmp', emptyDir: {} },
-      ...claims.map((claimName, i) => ({
-        name: `claim-${i}`,
-        persistentVolumeClaim: { claimName, readOnly: true },
-      })),
+      ...mounts.map(({ volume }) => volume),
     ],
     ...placement(spec),
   };
@@ -89,13 +88,13 @@ function placement(spec: GPUClassSpec): Partial<PodSpec> {
   };
 }
 
-function container(spec: GPUClassSpec, settings: PodSettings, claims: string[]): Container {
+function container(spec: GPUClassSpec, settings: PodSettings, mounts: readonly Mount[]): Container {
   return {
     name: 'server',
     image: spec.image ?? settings.image,
     imagePullPolicy: settings.imagePullPolicy,
     args: ['server'],
-    env: environment(spec),
+    env: environment(spec, settings),
     ports: [{ name: 'http', containerPort: serverPort, protocol: 'TCP' }],
     resources: spec.resources,
     readinessProbe: {
@@ -120,26 +119,30 @@ function container(spec: GPUClassSpec, settings: PodSettings, claims: string[]):
       { name: 'catalog', mountPath: catalogFolder, readOnly: true },
       { name: 'cache', mountPath: cacheFolder },
       { name: 'tmp', mountPath: '/tmp' },
-      ...claims.map((claimName, i) => ({
-        name: `claim-${i}`,
-        mountPath: podVolumeRoot(claimName),
-        readOnly: true,
-      })),
+      ...mounts.map(({ volume: { name }, mountPath }) => ({ name, mountPath, readOnly: true })),
     ],
   };
 }
 
-function environment(spec: GPUClassSpec): Container['env'] {
+function environment(spec: GPUClassSpec, settings: PodSettings): Container['env'] {
   const values = {
     REFMODEL_PORT: serverPort,
     REFMODEL_CATALOG: `${catalogFolder}/${catalogFile}`,
     REFMODEL_CACHE_DIR: cacheFolder,
+    ...cacheBudget(spec),
     REFMODEL_MAX_MODELS: spec.maxModels,
     REFMODEL_MEMORY_BYTES: Math.floor(quantityValue(spec.memory)),
     REFMODEL_DRAIN_DELAY_MS: unreadyDelayMs,
     REFMODEL_CLOSE_TIMEOUT_MS: durationMs(spec.rollout.drainTimeout),
+    ...settings.env,
   };
   return Object.entries(values).map(([name, value]) => ({ name, value: String(value) }));
+}
+
+/** Of an emptyDir with a limit: the kubelet evicts the pod when all of its files, not just the models, exceed that. */
+function cacheBudget({ cache }: GPUClassSpec): { REFMODEL_CACHE_BYTES?: number } {
+  const budget = Math.floor(quantityValue(cache.emptyDir?.sizeLimit ?? '0') * cachePart);
+  return budget > 0 ? { REFMODEL_CACHE_BYTES: budget } : {};
 }
 
 function cacheVolume(spec: GPUClassSpec): Omit<Volume, 'name'> {
@@ -149,10 +152,36 @@ function cacheVolume(spec: GPUClassSpec): Omit<Volume, 'name'> {
   return { emptyDir: emptyDir ?? {} };
 }
 
+interface Mount {
+  readonly volume: Volume;
+  readonly mountPath: string;
+}
+
 /** The claims of all models, each once, sorted. */
-function claimsOf(models: readonly ReferenceModel[]): string[] {
+function claimMounts(models: readonly ReferenceModel[]): Mount[] {
   const claims = models.flatMap(({ spec }) => spec.model.persistentVolumeClaim?.claimName ?? []);
-  return [...new Set(claims)].sort();
+  return [...new Set(claims)].sort().map((claimName, i) => ({
+    volume: { name: `claim-${i}`, persistentVolumeClaim: { claimName, readOnly: true } },
+    mountPath: podPlaces.claim(claimName),
+  }));
+}
+
+/**
+ * The Secrets that models name, each once, with the named keys and no other. Optional: the pod must start without one
+ * of them, for the models that need none; who needs it says so when it loads.
+ */
+function secretMounts(models: readonly ReferenceModel[]): Mount[] {
+  const keys = new Map<string, Set<string>>();
+  for (const { spec } of models) {
+    const ref = spec.model.huggingFace?.tokenSecretRef;
+    if (ref) keys.set(ref.name, (keys.get(ref.name) ?? new Set()).add(ref.key));
+  }
+  const sorted = [...keys].sort(([a], [b]) => (a < b ? -1 : 1));
+  return sorted.map(([secretName, names], i) => {
+    const items = [...names].sort().map((key) => ({ key, path: key }));
+    const volume = { name: `secret-${i}`, secret: { secretName, items, optional: true } };
+    return { volume, mountPath: podPlaces.secret(secretName) };
+  });
 }
 
 const intOrPercent = (amount: string): number | string =>

@@ -16,4 +16,6 @@ export interface PodSettings {
   /** For classes that name no image. */
   image: string;
   imagePullPolicy: 'Always' | 'IfNotPresent' | 'Never';
+  /** Variables of the server beside those that its class decides. */
+  env: Readonly<Record<string, string>>;
 }

@@ -1,5 +1,6 @@
 // Pools as Deployments: models, classes and endpoints come from watches, a wake is a write to /scale.
 // The only write of a gateway, and only ever from zero to one.
+
 import type { Clock } from '../../../common/clock.ts';
 import type { Logger } from '../../../common/log.ts';
 import type { GPUClass } from '../../../crds/gpu-class.ts';

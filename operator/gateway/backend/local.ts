@@ -1,9 +1,11 @@
 // Pools as child processes on this machine: wake starts one, idleness stops it. At most one process per pool:
 // a second one would share the same processors.
+
 import { abortable } from '../../../common/abort.ts';
 import { Backoff } from '../../../common/backoff.ts';
 import type { Clock } from '../../../common/clock.ts';
 import type { Logger } from '../../../common/log.ts';
+import { isLoading } from '../../../server/contract.ts';
 import type { DemandReport } from '../../demand.ts';
 import type { ModelKey, PoolKey } from '../../pool.ts';
 import { decideReplicas, type ModelActivity, type ScaleReason } from '../../scale.ts';
@@ -101,7 +103,7 @@ export class LocalBackend implements Backend {
         current: pool.isRunning ? 1 : 0,
         models: ofPool.map((model) => activity(model, report)),
         isComplete: states.length >= pool.endpoints.length,
-        isLoading: states.some(({ models }) => models.some((m) => m.residency === 'Loading')),
+        isLoading: states.some(({ models }) => models.some(isLoading)),
         readySince: pool.readySince,
       },
       this.#options.clock.now(),
