@@ -55,6 +55,11 @@ export const errorKinds = {
     'a row is longer than the model or spec.limits.maxSequenceTokens allows',
     'shorten the row or raise the limit',
   ),
+  TASK_MISMATCH: mistake(
+    400,
+    'a reward model is asked for log-probabilities, or a language model for rewards',
+    'use the route that the message names',
+  ),
   AMBIGUOUS_MODEL: mistake(
     400,
     'the request names no model, or a name that stands in several namespaces',
@@ -122,6 +127,14 @@ export const errorKinds = {
     'the model did not load within the time limit',
     'retry; if it happens again look at the storage of the weights',
   ),
+  HUB_RATE_LIMITED: later(
+    'the Hugging Face hub limits how often it is asked',
+    'wait as long as the message says; a token raises the limit',
+  ),
+  HUB_UNREACHABLE: later(
+    'the Hugging Face hub cannot be reached, or the connection was cut again and again',
+    'retry: what was transferred stays; check HF_ENDPOINT, the proxies and the network',
+  ),
   NOT_READY: later('the process has not finished starting', 'retry'),
   SHUTTING_DOWN: later('the process is ending', 'retry: another pod answers'),
 
@@ -130,21 +143,45 @@ export const errorKinds = {
     'the architecture or a setting of config.json is not supported',
     'use one of the architectures that the message lists',
   ),
-  UNSUPPORTED_SOURCE: broken(
-    'this kind of model source is not supported',
-    'use persistentVolumeClaim',
-  ),
   UNSUPPORTED_TASK: broken(
     'the checkpoint cannot do the task that is asked',
     'change spec.task or the model',
   ),
   UNSUPPORTED_QUANTIZATION: broken(
-    'this quantization is not supported',
-    'use one that the message lists',
+    'the checkpoint is quantized itself',
+    'name the unquantized checkpoint, and let spec.quantization convert it',
   ),
   MODEL_FILES_MISSING: broken(
     'the folder lacks config.json or safetensors files, or they cannot be read',
-    'check the claim, the path of spec.model and the permissions of its files',
+    'check the repository, or the claim, the path of spec.model and the permissions of its files',
+  ),
+  HUB_UNAUTHORIZED: broken(
+    'the Hugging Face hub wants a token, or does not accept the one it got',
+    'name a Secret with a valid token in tokenSecretRef, or set HF_TOKEN on one machine',
+  ),
+  HUB_FORBIDDEN: broken(
+    'the repository is gated, and the account of the token has no access',
+    'accept its terms on the hub with that account',
+  ),
+  HUB_REPO_NOT_FOUND: broken(
+    'the hub has no such repository, or hides it from this token',
+    'check spec.model.huggingFace.repo; a private one needs a token',
+  ),
+  HUB_REVISION_NOT_FOUND: broken(
+    'the repository has no such branch, tag or commit',
+    'correct spec.model.huggingFace.revision',
+  ),
+  HUB_OFFLINE: broken(
+    'HF_HUB_OFFLINE is set, and the cache lacks the model or a part of it',
+    'fill the cache, or unset HF_HUB_OFFLINE',
+  ),
+  HUB_ANSWER_INVALID: broken(
+    'what answers at HF_ENDPOINT is not the hub: a mirror, or the login page of a proxy',
+    'check HF_ENDPOINT and the proxies',
+  ),
+  DOWNLOAD_CORRUPT: broken(
+    'a downloaded file has another size or checksum than the hub tells, twice',
+    'look for a proxy or mirror in between that changes it',
   ),
   CONFIG_INVALID: broken('config.json is not valid', 'restore the file from its source'),
   WEIGHTS_CORRUPT: broken(
@@ -168,12 +205,20 @@ export const errorKinds = {
     'use a stronger quantization or a larger class',
   ),
   DISK_FULL: broken(
-    'the cache volume has no room for the converted model',
+    'the cache volume has no room for the model',
     'enlarge the cache of the GPUClass or free space',
   ),
   LOAD_FAILED: broken(
     'the runtime could not load the model',
     'the message and the pod log carry its reason',
+  ),
+  FIDELITY_TOO_LOW: broken(
+    'the converted model is further from its checkpoint than spec.fidelity.maxKL allows, or computes no numbers',
+    'choose a weaker quantization, or raise maxKL',
+  ),
+  SCORE_FAILED: broken(
+    'the runtime refused a pass over the model',
+    'the message has its reason; report it with the request id',
   ),
   SCORE_NOT_A_NUMBER: broken(
     'the model computed a value that is not a number',
