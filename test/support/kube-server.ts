@@ -95,6 +95,12 @@ export class KubeServer implements AsyncDisposable {
     return this.#objects.get(keyOf(collection, { name, namespace }));
   }
 
+  /** In the order in which they were made. */
+  all(collection: string): Stored[] {
+    const ofIt = [...this.#objects].filter(([key]) => key.startsWith(`${collection} `));
+    return ofIt.map(([, object]) => object);
+  }
+
   /** The next requests get these refusals, one each. */
   failNext(...failures: { status: number; reason: string }[]): void {
     this.#failures.push(...failures);
