@@ -28,7 +28,8 @@ export class Engine {
   /** Throws OUT_OF_MEMORY, or LOAD_FAILED with the runtime's message. */
   static async load(graph: Graph, { threads }: EngineOptions): Promise<Engine> {
     try {
-      return new Engine(await InferenceSession.create(encodeModel(graph), sessionOptions(threads)));
+      const options = sessionOptions(threads, roundsActivations(graph));
+      return new Engine(await InferenceSession.create(encodeModel(graph), options));
     } catch (err: unknown) {
       throw engineError(err, 'LOAD_FAILED');
     }
@@ -72,7 +73,7 @@ export class Results {
   }
 }
 
-const sessionOptions = (threads: number): InferenceSession.SessionOptions => ({
+const sessionOptions = (threads: number, packs: boolean): InferenceSession.SessionOptions => ({
   executionProviders: ['cpu'],
   // Folds the casts of 16-bit weights; the operators are fused as they are written.
   graphOptimizationLevel: 'basic',
@@ -84,13 +85,24 @@ const sessionOptions = (threads: number): InferenceSession.SessionOptions => ({
     session: {
       // Paths of weights are checked in source.ts, links resolved; the runtime sees them relative to this.
       model_external_initializers_file_folder_path: '/',
-      // Packed weights run no faster here, take twice as long to load, and are copies of what lies in the page cache.
-      disable_prepacking: '1',
+      // Packed float weights run hardly faster, take long to load, and are copies of what lies in the page cache. The
+      // kernels that round activations exist for packed weights only.
+      disable_prepacking: packs ? '0' : '1',
       // Several runners share the cores: a pool that spins takes them from its neighbours.
       intra_op: { allow_spinning: '0' },
     },
   },
 });
+
+/** Whether any kernel in `graph`, or in a graph inside it, is to round activations. */
+const roundsActivations = ({ nodes }: Graph): boolean =>
+  nodes.some(({ type, attributes }) => {
+    const { accuracy_level: level } = attributes;
+    if (type === 'MatMulNBits') return level !== undefined && 'int' in level && level.int === 4;
+    return Object.values(attributes).some(
+      (value) => 'graph' in value && roundsActivations(value.graph),
+    );
+  });
 
 function engineError(err: unknown, code: 'LOAD_FAILED' | 'SCORE_FAILED'): AppError {
   if (err instanceof AppError) return err;

@@ -45,9 +45,6 @@ async function load({ threads }: Params<'load'>): Result<'load'> {
   const { blueprint, weights } = prepared;
   const engine = await Engine.load(blueprint.graph(weights), { threads });
   loaded = { engine, feeder: new Feeder(blueprint), model: prepared };
-  const tokens = Int32Array.of(0, 0);
-  if (blueprint.task === 'Reward') await reward([{ tokens }]);
-  else await score([{ tokens, scoreFrom: 1, wantsNext: true, topK: 0 }]);
   return null;
 }
 

@@ -2,7 +2,7 @@
 // Opens no file.
 import { AppError } from '../../common/errors.ts';
 import type { TensorSpec } from '../onnx/arch/inventory.ts';
-import type { Weight, Weights } from '../onnx/blocks/weights.ts';
+import type { MatrixShape, Weight, Weights } from '../onnx/blocks/weights.ts';
 import { elements, type FloatTensor } from './checkpoint/tensors.ts';
 import { type Artifact, blockSizes, type PlacedTensor } from './convert/artifact.ts';
 
@@ -20,9 +20,9 @@ export function checkpointWeights(tensors: ReadonlyMap<string, FloatTensor>): We
 export function artifactWeights({ tensors }: Artifact): Weights {
   const find = (name: string): PlacedTensor => tensors.get(name) ?? unknown(name);
   return {
-    matrix: (name, { isTransposed }) => weight(find(name), isTransposed),
+    matrix: (name, shape) => weight(find(name), shape),
     table(name) {
-      const found = weight(find(name));
+      const found = weight(find(name), {});
       if (found.format === 'NormalFloat') throw new AppError('INTERNAL', `"${name}" is no table`);
       return found;
     },
@@ -34,12 +34,16 @@ export function artifactWeights({ tensors }: Artifact): Weights {
   };
 }
 
-function weight(placed: PlacedTensor, isTransposed = false): Weight {
+function weight(
+  placed: PlacedTensor,
+  { isTransposed, isTolerant = false }: Pick<MatrixShape, 'isTransposed' | 'isTolerant'>,
+): Weight {
   if (placed.format === 'AsIs') return { format: 'Float', tensor: placed.whole, isTransposed };
   const { format, ...blocks } = placed;
   const shared = { ...blocks, blockSize: blockSizes[format] };
   if (format === 'NF4') return { ...shared, format: 'NormalFloat' };
-  return { ...shared, format: 'Blocks', bits: format === 'Int8' ? 8 : 4, roundsActivations: false };
+  const bits = format === 'Int8' ? 8 : 4;
+  return { ...shared, format: 'Blocks', bits, roundsActivations: isTolerant && bits === 8 };
 }
 
 const unknown = (name: string): never => {

@@ -60,24 +60,25 @@ function factorizeTile(tile: Matrix, least: number): Matrix {
   const lower = Float64Array.from(tile.values);
   for (let column = 0; column < size; column++) {
     const own = column * size;
-    const pivot = Math.sqrt(Math.max(entry(lower, own + column, own, own, column), least));
+    const square = (lower[own + column] ?? 0) - dot(lower, own, own, column);
+    const pivot = Math.sqrt(Math.max(square, least));
     lower[own + column] = pivot;
     lower.fill(0, own + column + 1, own + size);
     for (let row = column + 1; row < size; row++) {
       const at = row * size;
-      lower[at + column] = entry(lower, at + column, at, own, column) / pivot;
+      lower[at + column] = ((lower[at + column] ?? 0) - dot(lower, at, own, column)) / pivot;
     }
   }
   tile.values.set(lower);
   return { rows: size, columns: size, values: Float32Array.from(invertLower(lower, size)) };
 }
 
-/** values[at] less the dot product of `count` values from `a` and from `b` on. */
-const entry = (values: Float64Array, at: number, a: number, b: number, count: number): number => {
-  let left = values[at] ?? 0;
-  for (let i = 0; i < count; i++) left -= (values[a + i] ?? 0) * (values[b + i] ?? 0);
-  return left;
-};
+/** Of `count` values from `a` on and from `b` on. */
+function dot(values: Float64Array, a: number, b: number, count: number): number {
+  let sum = 0;
+  for (let i = 0; i < count; i++) sum += (values[a + i] ?? 0) * (values[b + i] ?? 0);
+  return sum;
+}
 
 /** The inverse of a lower triangle [size, size], row by row from the rows above. */
 function invertLower(lower: Float64Array, size: number): Float64Array {

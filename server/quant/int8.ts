@@ -5,9 +5,9 @@ import { allocateBlocks, type Blocks, blockSize, blocksPerRow } from './blocks.t
 
 /**
  * Scales that are tried for a block: the least bfloat16 that keeps its extreme, and those that follow. The grid is so
- * fine that they differ by luck alone; the best of eight has a fifth less error than the first.
+ * fine that they differ by luck alone; the best of six has a fifth less error than the first.
  */
-const trials = 8;
+const trials = 6;
 
 /** weights float32 [rows, columns] → 8-bit blocks, into `into` when it is given. */
 export function quantizeInt8(

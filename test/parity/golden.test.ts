@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
+import type { Quantization } from '../../server/model/convert/plan.ts';
 import type { Session } from '../../server/model/scoring.ts';
 import { describeModel } from '../../server/onnx/arch/registry.ts';
 import {
@@ -116,37 +117,58 @@ describe('golden values', () => {
   }
 });
 
-describe('8-bit blocks on the trained model', () => {
-  it('stay within a mean KL divergence of 3e-4 of the unquantized model', async () => {
-    using cache = temporaryFolder();
-    const golden = goldenRows(path.join(trained.root, trained.path));
-    const source = { volume: trained };
-    const distributions = async (quantization: 'None' | 'Int8'): Promise<Float64Array[]> => {
-      const found: Float64Array[] = [];
-      await withSession(cache.path, { source, quantization }, async (session) => {
-        for (const { input_ids: ids } of golden) {
-          const row = scoreAll(ids, { topK: session.vocabularySize });
-          const [scored] = await session.score([row]);
-          for (let at = 0; at < ids.length - 1; at++) {
-            const dense = new Float64Array(session.vocabularySize);
-            for (let i = at * scored!.k; i < (at + 1) * scored!.k; i++) {
-              dense[scored!.topIds[i]!] = scored!.topLogprobs[i]!;
-            }
-            found.push(dense);
-          }
-        }
-      });
-      return found;
-    };
+/** Mean KL divergence in nats from the unquantized model, on the golden rows of the trained model. */
+const bars = [
+  { quantization: 'Int8', least: 0, most: 3e-4 },
+  { quantization: 'Int4', least: 0, most: 0.028 },
+  // As bitsandbytes has it, so no better either: 0.0577 on another text.
+  { quantization: 'NF4', least: 0.04, most: 0.07 },
+] as const;
 
-    const plain = await distributions('None');
-    const blocks = await distributions('Int8');
+/** Log-probabilities of the whole vocabulary after each token of the golden rows but the last. */
+async function distributions(session: Session): Promise<Float64Array[]> {
+  const found: Float64Array[] = [];
+  for (const { input_ids: ids } of goldenRows(path.join(trained.root, trained.path))) {
+    const [scored] = await session.score([scoreAll(ids, { topK: session.vocabularySize })]);
+    for (let at = 0; at < ids.length - 1; at++) {
+      const dense = new Float64Array(session.vocabularySize);
+      for (let i = at * scored!.k; i < (at + 1) * scored!.k; i++) {
+        dense[scored!.topIds[i]!] = scored!.topLogprobs[i]!;
+      }
+      found.push(dense);
+    }
+  }
+  return found;
+}
 
-    const divergence = plain.reduce(
-      (sum, p, at) => sum + p.reduce((kl, lp, v) => kl + Math.exp(lp) * (lp - blocks[at]![v]!), 0),
-      0,
-    );
-    assert.ok(plain.length > 2000);
-    assert.ok(divergence / plain.length <= 3e-4, `mean KL ${divergence / plain.length}`);
+async function distributionsOf(
+  cacheDir: string,
+  quantization: Quantization,
+): Promise<Float64Array[]> {
+  let found: Float64Array[] = [];
+  const source = { volume: trained };
+  await withSession(cacheDir, { source, quantization }, async (session) => {
+    found = await distributions(session);
   });
+  return found;
+}
+
+describe('the trained model in blocks', () => {
+  for (const { quantization, least, most } of bars) {
+    it(`${quantization} diverges from it by ${least} to ${most} nats`, async () => {
+      using cache = temporaryFolder();
+
+      const plain = await distributionsOf(cache.path, 'None');
+      const blocks = await distributionsOf(cache.path, quantization);
+
+      const sum = plain.reduce(
+        (total, p, at) =>
+          total + p.reduce((kl, lp, v) => kl + Math.exp(lp) * (lp - blocks[at]![v]!), 0),
+        0,
+      );
+      const divergence = sum / plain.length;
+      assert.ok(plain.length > 2000, `only ${plain.length} positions`);
+      assert.ok(divergence >= least && divergence <= most, `mean KL ${divergence}`);
+    });
+  }
 });

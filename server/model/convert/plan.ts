@@ -41,7 +41,9 @@ export function formatsOf(
     if (names.has(spec.name)) continue;
     names.add(spec.name);
     const part = vocabulary.has(spec.name) ? 'vocabulary' : 'layers';
-    found.set(spec, isQuantized(spec, part) ? formats[quantization][part] : 'AsIs');
+    const format = formats[quantization][part];
+    const gentle = spec.isSensitive && format === 'Int4' ? 'Int8' : format;
+    found.set(spec, isQuantized(spec, part) ? gentle : 'AsIs');
   }
   return found;
 }

@@ -15,31 +15,42 @@ export interface Readings {
 const calibrationTokens = { most: 32_768, least: 4096 };
 const calibrationWork = 1e13;
 const probeTokens = 1024;
-const rowTokens = 256;
-const pieceCharacters = 1200;
+/** A reward model is compared once a row, so its rows are many and short. */
+const rowTokens = { LogProbs: 256, Reward: 32 } as const;
+const pieceCharacters = 1000;
 
 /** Without a tokenizer that fits the model, the probe is tokens at random, the same at each call. */
 export async function readingsFor(
   folder: string,
-  blueprint: Pick<Blueprint, 'vocabularySize' | 'contextTokens' | 'tensors'>,
+  blueprint: Pick<Blueprint, 'task' | 'vocabularySize' | 'contextTokens' | 'tensors'>,
 ): Promise<Readings> {
   const { vocabularySize, contextTokens, tensors } = blueprint;
-  const length = Math.min(rowTokens, contextTokens);
+  const lengthOf = (task: Blueprint['task']) => Math.min(rowTokens[task], contextTokens);
+  const probeLength = lengthOf(blueprint.task);
   const tokenizer = await readTokenizer(folder).catch(() => undefined);
   const rows = tokenizer
     ? piecesOf(calibrationText).map((piece) => Int32Array.from(tokenizer.encode(piece).ids))
     : [];
   const isKnown = (id: number) => id < vocabularySize;
   if (rows.length === 0 || !rows.every((row) => row.every(isKnown))) {
-    return { calibration: [], probe: randomRows(vocabularySize, length) };
+    return { calibration: [], probe: randomRows(vocabularySize, probeLength) };
   }
-  const cut = rows.map((row) => row.subarray(0, length)).toReversed();
-  const probe = take(cut, probeTokens);
   const { most, least } = calibrationTokens;
   const affordable = Math.floor(calibrationWork / countParameters(tensors));
   const tokens = Math.min(most, Math.max(least, affordable));
-  return { calibration: take(cut.slice(probe.length), tokens), probe };
+  const { taken, left } = spread(cut(rows, probeLength), probeTokens);
+  const others = cut(
+    left.map((at) => rows[at] ?? new Int32Array()),
+    lengthOf('LogProbs'),
+  );
+  return {
+    calibration: spread(others, tokens).taken,
+    probe: taken,
+  };
 }
+
+const cut = (rows: readonly Int32Array[], length: number): Int32Array[] =>
+  rows.map((row) => row.subarray(0, length));
 
 /** Whole paragraphs, about as long as a row. */
 function piecesOf(text: string): string[] {
@@ -54,11 +65,24 @@ function piecesOf(text: string): string[] {
   return piece === '' ? pieces : [...pieces, piece];
 }
 
-/** The first rows, until they have `tokens`. */
-function take(rows: readonly Int32Array[], tokens: number): Int32Array[] {
+/** About so many tokens in whole rows from everywhere in the text, and the numbers of the rows that are left. */
+function spread(
+  rows: readonly Int32Array[],
+  tokens: number,
+): { taken: Int32Array[]; left: number[] } {
+  const total = rows.reduce((sum, row) => sum + row.length, 0);
+  const taken: Int32Array[] = [];
+  const left: number[] = [];
+  let seen = 0;
   let count = 0;
-  const end = rows.findIndex((row) => (count += row.length) >= tokens);
-  return rows.slice(0, end < 0 ? rows.length : end + 1);
+  for (const [at, row] of rows.entries()) {
+    seen += row.length;
+    const isDue = count < tokens && count * total < seen * tokens;
+    if (isDue) taken.push(row);
+    else left.push(at);
+    if (isDue) count += row.length;
+  }
+  return { taken, left };
 }
 
 function randomRows(vocabularySize: number, length: number): Int32Array[] {

@@ -89,7 +89,8 @@ export function separateAttention(
       kind: 'Separate',
       q: side('q_proj', heads.heads),
       k: side('k_proj', heads.kvHeads),
-      v: side('v_proj', heads.kvHeads),
+      // Few numbers where heads share it, and what it loses nothing behind it makes up for.
+      v: { ...side('v_proj', heads.kvHeads), isSensitive: heads.kvHeads < heads.heads },
     },
     output: { name: output, rows: columns, columns: width, hasBias: bias.output },
   };
@@ -105,7 +106,7 @@ export function gatedMlp(
   const outward = { rows: c.hidden_size, columns: intermediate, hasBias: c.mlp_bias };
   return {
     kind: 'Gated',
-    gate: { name: `${path}.gate_proj`, ...inward },
+    gate: { name: `${path}.gate_proj`, ...inward, isTolerant: true },
     up: { name: `${path}.up_proj`, ...inward },
     down: { name: `${path}.down_proj`, ...outward },
     activation: activationOf(activation),
@@ -144,7 +145,7 @@ export function trunk(
 
 /** `projection` is that of a language model; a reward model has `score` in its place. */
 export function headOf(config: unknown, task: Task, projection: Linear): Head {
-  if (task === 'LogProbs') return { task, projection };
+  if (task === 'LogProbs') return { task, projection: { ...projection, isTolerant: true } };
   const { columns } = projection;
   return { task, score: { name: 'score', rows: labelCount(config), columns, isExact: true } };
 }

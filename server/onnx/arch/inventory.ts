@@ -18,6 +18,8 @@ export interface TensorSpec {
   readonly isTransposed?: boolean;
   /** Never quantized. */
   readonly isExact?: boolean;
+  /** Never quantized to less than 8 bits. */
+  readonly isSensitive?: boolean;
 }
 
 /** What `record` asks for, in its order, each name once per role. */
@@ -32,8 +34,15 @@ export function inventory(record: (weights: Weights) => void): TensorSpec[] {
     isTransposed ? [columns, rows] : [rows, columns];
   record({
     matrix(name, shape) {
-      const { isTransposed, isExact } = shape;
-      const spec = { name, shape: stored(shape), role: 'Matrix', isTransposed, isExact } as const;
+      const { isTransposed, isExact, isSensitive } = shape;
+      const spec = {
+        name,
+        shape: stored(shape),
+        role: 'Matrix',
+        isTransposed,
+        isExact,
+        isSensitive,
+      } as const;
       return { format: 'Float', tensor: note(spec), isTransposed };
     },
     table: (name, shape) => {

@@ -65,7 +65,7 @@ const expert = (path: string, c: Config): Mlp => {
   const inward = { rows: c.intermediate_size, columns: c.hidden_size };
   return {
     kind: 'Gated',
-    gate: { name: `${path}.w1`, ...inward },
+    gate: { name: `${path}.w1`, ...inward, isTolerant: true },
     up: { name: `${path}.w3`, ...inward },
     down: { name: `${path}.w2`, rows: c.hidden_size, columns: c.intermediate_size },
     activation: activationOf(c.hidden_act),

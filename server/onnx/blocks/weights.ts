@@ -50,6 +50,10 @@ export interface MatrixShape {
   readonly isTransposed?: boolean;
   /** Small and decisive: never quantized. */
   readonly isExact?: boolean;
+  /** Small, and worth 8 bits where others get 4. */
+  readonly isSensitive?: boolean;
+  /** Rounding what it multiplies as well costs little: see docs/quantization.md. */
+  readonly isTolerant?: boolean;
 }
 
 /** The weights of a model by the names that its checkpoint gives them; the shape is what the graph needs. */
@@ -137,10 +141,9 @@ export function linear(scope: Scope, x: Value, layer: Linear): Value {
  */
 export function projection(scope: Scope, layer: Linear): (at: Tape, x: Value) => Value {
   const { tape, weights } = scope;
-  const { rows, columns, isTransposed = false, isExact = false } = layer;
   const name = weightName(layer);
-  const weight = weights.matrix(name, { rows, columns, isTransposed, isExact });
-  const bias = layer.hasBias ? vector(scope, `${layer.name}.bias`, rows) : undefined;
+  const weight = weights.matrix(name, layer);
+  const bias = layer.hasBias ? vector(scope, `${layer.name}.bias`, layer.rows) : undefined;
   if (weight.format === 'Float') {
     const w = asFloat32(tape, name, weight.tensor);
     const attributes = { transB: int(weight.isTransposed ? 0 : 1) };

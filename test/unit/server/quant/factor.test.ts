@@ -55,7 +55,7 @@ describe('factorize', () => {
     const { lower, inverses } = await factorize(h, 0.01, multiply, signal);
 
     const found = [...lower.values, ...inverses[0]!.values];
-    assert.ok(found.every(Number.isFinite), `${found}`);
+    assert.ok(found.every(Number.isFinite), found.join(' '));
   });
 
   it('stops when it is told to', async () => {

@@ -5,7 +5,12 @@ import { exampleRoot, goldenRoot } from '../../../../support/engine-kit.ts';
 
 const trained = `${exampleRoot}/tiny-python-llama`;
 const parameters = (count: number) => [{ name: 'w', shape: [count], role: 'Vector' } as const];
-const sizes = { vocabularySize: 2048, contextTokens: 1024, tensors: parameters(2_755_008) };
+const sizes = {
+  task: 'LogProbs' as const,
+  vocabularySize: 2048,
+  contextTokens: 1024,
+  tensors: parameters(2_755_008),
+};
 const count = (rows: readonly Int32Array[]) => rows.reduce((sum, row) => sum + row.length, 0);
 
 describe('readingsFor', () => {
@@ -26,6 +31,12 @@ describe('readingsFor', () => {
 
     const tokens = count(large.calibration);
     assert.ok(tokens >= 4096 && tokens < 5000, `${tokens} tokens`);
+  });
+
+  it('compares a reward model on many short rows', async () => {
+    const { probe } = await readingsFor(trained, { ...sizes, task: 'Reward' });
+
+    assert.ok(probe.length >= 32, `${probe.length} rows`);
   });
 
   it('is the same at each call', async () => {
