@@ -29,7 +29,7 @@ import type { Description, Prepared } from './protocol.ts';
 import { artifactWeights, checkpointBytes, checkpointWeights } from './weights.ts';
 
 /** Change it with every change of the bytes: old files are then left to the LRU and new ones made. */
-const recipe = 'refmodel 2';
+const recipe = 'refmodel 3';
 const revisionLength = 12;
 
 export interface PrepareOptions extends OriginOptions {

@@ -40,7 +40,7 @@ export async function convert(
   const artifact = artifactOf(layout.tensors, blueprint.tensors);
   await using quantizer = openQuantizer(threads);
   await using multiplier = await openMultiplier(threads);
-  const { multiply } = multiplier;
+  const { multiply, addSquare } = multiplier;
   const jobs = jobsOf(conversion.plan, artifact.tensors);
   const write = async (names: readonly string[], observed: readonly Observed[]) => {
     const these = names.flatMap((name) => jobs.get(name) ?? []);
@@ -71,7 +71,7 @@ export async function convert(
     const { calibration, probe } = passages;
     if (calibration.length === 0) await write(layer, []);
     else {
-      const through = { weights: plain, hidden: seen, other: seenByOther };
+      const through = { weights: plain, hidden: seen, other: seenByOther, addSquare };
       const { hidden, observed } = await forward.observe(index, calibration, through, signal);
       seen = hidden;
       await write(layer, observed);

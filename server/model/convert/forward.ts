@@ -10,11 +10,12 @@ import {
   otherPort,
 } from '../../onnx/arch/segments.ts';
 import type { Linear, Weights } from '../../onnx/blocks/weights.ts';
-import type { Graph, Port } from '../../onnx/graph.ts';
+import type { Graph } from '../../onnx/graph.ts';
 import type { Matrix } from '../../quant/matrix.ts';
 import { type PackedTokens, packTokens } from '../batch/pack.ts';
-import { Engine, type Feed, type Feeds } from '../engine.ts';
+import { Engine, type Feeds } from '../engine.ts';
 import { Feeder } from '../feeds.ts';
+import type { Multiplier } from './multiply.ts';
 
 /** Rows that go through together. */
 export interface Passage {
@@ -30,6 +31,12 @@ export type Hidden = readonly Float32Array[];
 export interface Through {
   readonly weights: Weights;
   readonly hidden: Hidden;
+}
+
+/** What goes through a layer, beside what goes through it in the other model. */
+export interface Watched extends Through {
+  readonly other: Hidden;
+  readonly addSquare: Multiplier['addSquare'];
 }
 
 /** What the matrices that read the same rows saw, X of the one model and X' of the other, over all passages. */
@@ -101,29 +108,26 @@ export class Forward {
   observe(
     index: number,
     passages: readonly Passage[],
-    { weights, hidden, other }: Through & { readonly other: Hidden },
+    { weights, hidden, other, addSquare }: Watched,
     signal: AbortSignal,
   ): Promise<{ hidden: Hidden; observed: readonly Observed[] }> {
     const { graph, observations } = observationGraph(this.#blueprint.decoder, index, weights);
     return this.#using(graph, async (engine) => {
-      let observed = observations.map(nothingSeen);
+      const observed = observations.map(nothingSeen);
       const next = await inTurn(passages, signal, async ({ feeds }, at) => {
         const results = await engine.run({
           ...feeds,
           ...this.#rows(hiddenPort, hidden[at]),
           ...this.#rows(otherPort, other[at]),
-          ...sumFeeds(observations, observed),
         });
-        observed = observed.map((seen, i) => {
-          const { own, across } = observations[i] ?? {};
-          const sum = (before: Matrix, port: Port | undefined) =>
-            port ? { ...before, values: results.floats(port) } : before;
-          return {
-            ...seen,
-            own: sum(seen.own, own?.output),
-            across: sum(seen.across, across?.output),
-          };
-        });
+        for (const [i, { own, others, columns }] of observations.entries()) {
+          const seen = observed[i];
+          if (!seen) continue;
+          const x = rowsOfWidth(columns, results.floats(own));
+          const mine = rowsOfWidth(columns, results.floats(others));
+          await addSquare(seen.own, mine, mine);
+          await addSquare(seen.across, x, mine);
+        }
         return results.floats(nextPort);
       });
       return { hidden: next, observed };
@@ -154,20 +158,9 @@ function nothingSeen({ columns, layers }: Observation): Observed {
   return { layers, own: square(), across: square() };
 }
 
-function sumFeeds(observations: readonly Observation[], observed: readonly Observed[]): Feeds {
-  const feed = ({ values, rows, columns }: Matrix): Feed => {
-    return { type: 'float32', data: values, shape: [rows, columns] };
-  };
-  const entries = observed.flatMap((seen, i) => {
-    const { own, across } = observations[i] ?? {};
-    if (!own || !across) return [];
-    return [
-      [own.input.name, feed(seen.own)] as const,
-      [across.input.name, feed(seen.across)] as const,
-    ];
-  });
-  return Object.fromEntries(entries);
-}
+const rowsOfWidth = (columns: number, values: Float32Array): Matrix => {
+  return { rows: values.length / columns, columns, values };
+};
 
 /** One after another. */
 async function inTurn<T, R>(

@@ -57,9 +57,11 @@ export function planTensors(
     const { name, shape, isTransposed = false } = spec;
     const source = sources.get(name);
     if (!source) return [];
+    const isShort = spec.isSensitive && quantization === 'Int8' && source.type !== 'float32';
     const [first = 1, second = 1] = shape;
     const [rows, columns] = isTransposed ? [second, first] : [first, second];
-    return [{ name, format, source, rows, columns, isTransposed }];
+    // What is sensitive is small: it stays as it is where 16 bits keep it so.
+    return [{ name, format: isShort ? 'AsIs' : format, source, rows, columns, isTransposed }];
   });
 }
 

@@ -56,24 +56,19 @@ function layerAt({ layers }: Decoder, index: number): Layer {
 /** The hidden rows of another model, in `observationGraph`. */
 export const otherPort = { name: 'other', type: 'float32', shape: ['tokens', 'h'] } as const;
 
-/** What the matrices that read the same rows multiply: X from `hidden`, X' from `other`. */
+/** What the matrices that read the same rows multiply: X of `hidden`, X' of `other`. */
 export interface Observation {
-  /** float32 [K, K] each: in what it was, out with the rows of this run added. */
-  readonly own: Sum;
-  readonly across: Sum;
+  /** float32 [n, K] each */
+  readonly own: Port;
+  readonly others: Port;
   readonly columns: number;
   /** The matrices that multiply these rows. */
   readonly layers: readonly Linear[];
 }
 
-interface Sum {
-  readonly input: Port;
-  readonly output: Port;
-}
-
 /**
- * hidden → next, and of each distinct input of the layer's matrices the sums X'ᵀX' and XᵀX', where X' is what the same
- * layer reads of other hidden rows. Experts are left out: they are many, and most tokens never come to them.
+ * hidden → next, and each distinct input of the layer's matrices, of these hidden rows and of other ones. Experts are
+ * left out: they are many, and most tokens never come to them.
  */
 export function observationGraph(
   decoder: Decoder,
@@ -99,40 +94,30 @@ export function observationGraph(
   tape.output(nextPort, added(tape.at('plain'), plain.stream));
   const observations = plain.inputs.map(({ x, layers }, i) => {
     const columns = layers[0]?.columns ?? 0;
-    const mine = other.inputs[i]?.x ?? x;
-    const own = addSum(tape, [mine, mine], { name: `own.${i}`, columns });
-    const across = addSum(tape, [x, mine], { name: `across.${i}`, columns });
-    return { own, across, columns, layers };
+    const port = (name: string): Port => {
+      return { name: `${name}.${i}`, type: 'float32', shape: ['tokens', columns] };
+    };
+    const [own, others] = [port('own'), port('others')];
+    tape.output(own, x);
+    tape.output(others, other.inputs[i]?.x ?? x);
+    return { own, others, columns, layers };
   });
   return { graph: tape.finish(), observations };
 }
 
-/** aᵀb, and what was there before. */
-function addSum(
-  tape: Tape,
-  [a, b]: readonly [Value, Value],
-  { name, columns }: { name: string; columns: number },
-): Sum {
-  const port = (suffix: string): Port => {
-    return { name: `${name}.${suffix}`, type: 'float32', shape: [columns, columns] };
-  };
-  const [input, output] = [port('in'), port('out')];
-  tape.output(output, tape.op('Gemm', [a, b, tape.input(input)], { transA: int(1) }));
-  return { input, output };
-}
-
 /** Ports of `productGraph`, float32 of two dimensions each. */
 export const product = {
-  a: { name: 'a', type: 'float32', shape: ['m', 'k'] },
+  a: { name: 'a', type: 'float32', shape: ['i', 'j'] },
   b: { name: 'b', type: 'float32', shape: ['p', 'q'] },
   c: { name: 'c', type: 'float32', shape: ['m', 'n'] },
 } as const satisfies Record<string, Port>;
 
-/** a·b, or a·bᵀ */
-export function productGraph(isTransposed: boolean): Graph {
+/** a·b, with either of them transposed before. */
+export function productGraph(transposed: { a?: boolean; b?: boolean } = {}): Graph {
   const tape = Tape.start('/product');
   const factors = [tape.input(product.a), tape.input(product.b)];
-  tape.output(product.c, tape.op('Gemm', factors, { transB: int(isTransposed ? 1 : 0) }));
+  const attributes = { transA: int(transposed.a ? 1 : 0), transB: int(transposed.b ? 1 : 0) };
+  tape.output(product.c, tape.op('Gemm', factors, attributes));
   return tape.finish();
 }
 

@@ -51,12 +51,9 @@ describe('compensateLayer', () => {
       );
     };
 
-    const seen = await forward.observe(
-      0,
-      passages,
-      { weights, hidden, other: hidden },
-      neverAborted,
-    );
+    const { addSquare } = multiplier;
+    const watched = { weights, hidden, other: hidden, addSquare };
+    const seen = await forward.observe(0, passages, watched, neverAborted);
     const expected = seen.hidden;
     for (const job of jobs) await convertTensor(handle, job, tools, neverAborted);
     const alone = await off();

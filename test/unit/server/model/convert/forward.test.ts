@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Forward, passagesOf } from '../../../../../server/model/convert/forward.ts';
+import { openMultiplier } from '../../../../../server/model/convert/multiply.ts';
 import { Engine } from '../../../../../server/model/engine.ts';
 import { Feeder } from '../../../../../server/model/feeds.ts';
 import { checkpointWeights } from '../../../../../server/model/weights.ts';
@@ -60,12 +61,18 @@ describe('Forward', () => {
     const weights = checkpointWeights(sources);
     const forward = new Forward(blueprint, 1);
     const rows = randomRows([900, 300], 256);
+    await using multiplier = await openMultiplier(1);
     const observe = async (some: Int32Array[]) => {
       const passages = passagesOf(blueprint, some);
       const hidden = await forward.embed(passages, weights, neverAborted);
       const other = hidden.map((values) => values.map((value) => 2 * value));
       const through = { weights, hidden };
-      const seen = await forward.observe(0, passages, { ...through, other }, neverAborted);
+      const seen = await forward.observe(
+        0,
+        passages,
+        { ...through, other, addSquare: multiplier.addSquare },
+        neverAborted,
+      );
       const plain = await forward.layer(0, passages, through, neverAborted);
       return { ...seen, plain };
     };

@@ -30,4 +30,21 @@ describe('openMultiplier', () => {
       assert.ok(largestDifference(expected, plain) < 1e-4, 'a·b differs');
     }
   });
+
+  it('adds the square of rows to a sum, whatever their number', async () => {
+    await using multiplier = await openMultiplier(1);
+    for (const columns of [3, 1500]) {
+      const [a, b] = [noise(5 * columns, 1), noise(5 * columns, 2)];
+      const rows = (values: Float32Array) => ({ rows: 5, columns, values });
+      const sum = { rows: columns, columns, values: new Float32Array(columns * columns).fill(1) };
+
+      await multiplier.addSquare(sum, rows(a), rows(b));
+
+      const [i, j] = [columns - 1, columns - 2];
+      let expected = 1;
+      for (let row = 0; row < 5; row++) expected += a[row * columns + i]! * b[row * columns + j]!;
+      const found = sum.values[i * columns + j]!;
+      assert.ok(Math.abs(found - expected) < 1e-5, `${found}, not ${expected}`);
+    }
+  });
 });

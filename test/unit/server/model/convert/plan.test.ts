@@ -85,4 +85,20 @@ describe('planTensors', () => {
     assert.deepEqual(up?.source.shape, [32, 128]);
     assert.deepEqual([up?.rows, up?.columns, up?.isTransposed], [128, 32, true]);
   });
+
+  it('leaves v projections that heads share in 16 bits under Int8, and gives them 8 under Int4', () => {
+    const formatOf = (type: 'bfloat16' | 'float32', quantization: 'Int8' | 'Int4') => {
+      const sources = new Map(
+        llama.tensors.map(({ name, shape }): [string, FloatTensor] => {
+          return [name, { type, shape, data: { file: '/f', offset: 0, length: 0 } }];
+        }),
+      );
+      const plan = planTensors(llama, sources, quantization);
+      return plan.find(({ name }) => name.endsWith('0.self_attn.v_proj.weight'))?.format;
+    };
+
+    assert.equal(formatOf('bfloat16', 'Int8'), 'AsIs');
+    assert.equal(formatOf('float32', 'Int8'), 'Int8');
+    assert.equal(formatOf('bfloat16', 'Int4'), 'Int8');
+  });
 });
