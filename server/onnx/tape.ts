@@ -27,6 +27,8 @@ interface Recording {
   readonly nodes: Node[];
   /** Shared with subgraphs: a name must be unique in all of them. */
   readonly taken: Map<string, number>;
+  /** What `once` has recorded. */
+  readonly recorded: Map<string, Value>;
 }
 
 const emptyRecording = (): Recording => ({
@@ -35,6 +37,7 @@ const emptyRecording = (): Recording => ({
   constants: new Map(),
   nodes: [],
   taken: new Map(),
+  recorded: new Map(),
 });
 
 /** Inputs or outputs of a subgraph by name. */
@@ -75,6 +78,14 @@ export class Tape {
     const full = this.#prefix + name;
     if (!this.#recording.constants.has(full)) this.#recording.constants.set(full, tensor);
     return { name: full };
+  }
+
+  /** What `record` gives, recorded the first time only: for what follows from a constant alone. */
+  once(name: string, record: () => Value): Value {
+    const { recorded } = this.#recording;
+    const known = recorded.get(name) ?? record();
+    recorded.set(name, known);
+    return known;
   }
 
   op(type: string, inputs: readonly (Value | undefined)[], attributes: Attributes = {}): Value {

@@ -120,7 +120,8 @@ export interface Linear extends MatrixShape {
 /** A constant in float32. The Cast is folded when the session is made, once. */
 function asFloat32(tape: Tape, name: string, tensor: Tensor): Value {
   const constant = tape.constant(name, tensor);
-  return tensor.type === 'float32' ? constant : tape.op('Cast', [constant], { to: int(1) });
+  if (tensor.type === 'float32') return constant;
+  return tape.once(`float32 ${constant.name}`, () => tape.op('Cast', [constant], { to: int(1) }));
 }
 
 /** The vector `name` in float32 [n]. */

@@ -68,6 +68,28 @@ describe('Tape', () => {
     assert.equal(values[1]?.name, '/model/other/deeper/Add/output_0');
   });
 
+  it('keeps constants of another model apart, also under the same name', () => {
+    const tape = Tape.start('/model');
+
+    const mine = tape.constant('w', int32Tensor([0], [1]));
+    const other = tape
+      .apart('other')
+      .at('deeper')
+      .constant('w', int32Tensor([1], [1]));
+
+    assert.notEqual(mine.name, other.name);
+    assert.equal(tape.finish().constants.size, 2);
+  });
+
+  it('records once what follows from a constant alone', () => {
+    const tape = Tape.start('/model');
+    const x = tape.constant('x', int32Tensor([0], [1]));
+    const cast = (at: Tape) => at.once('cast x', () => at.op('Cast', [x]));
+
+    assert.equal(cast(tape.at('a')), cast(tape.at('b')));
+    assert.equal(tape.finish().nodes.length, 1);
+  });
+
   it('records a subgraph apart, with names that are unique in both', () => {
     const tape = Tape.start('/model');
     const outer = tape.input(port);
