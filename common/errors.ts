@@ -212,6 +212,10 @@ export const errorKinds = {
     'the runtime could not load the model',
     'the message and the pod log carry its reason',
   ),
+  PROVIDER_UNAVAILABLE: broken(
+    'the execution provider of the GPUClass cannot be used here: a library or the GPU is missing, or is not what it needs',
+    'the message names what is wanted; use the CUDA image and a node with a GPU of compute capability 8.0 or more',
+  ),
   FIDELITY_TOO_LOW: broken(
     'the converted model is further from its checkpoint than spec.fidelity.maxKL allows, or computes no numbers',
     'choose a weaker quantization, or raise maxKL',

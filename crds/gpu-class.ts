@@ -45,7 +45,9 @@ export const gpuClassSpec = z.object({
     .object({ limits: quantities.optional(), requests: quantities.optional() })
     .prefault({})
     .describe('Resources of the server container, the GPU among them.'),
-  memory: quantity.describe('Memory that the cache of models may fill, for instance "70Gi".'),
+  memory: quantity.describe(
+    'Memory that the cache of models may fill, for instance "70Gi": of the GPU with CUDA, else of the machine.',
+  ),
   maxModels: z.int().min(1).max(64).default(2).describe('Models that a pod holds at most.'),
   nodeSelector: z
     .record(z.string().max(316), z.string().max(63))
@@ -62,7 +64,11 @@ export const gpuClassSpec = z.object({
     .describe('core/v1 Affinity, passed to the pods as it is.'),
   runtimeClassName: short.optional().describe('RuntimeClass of the pods.'),
   priorityClassName: short.optional().describe('PriorityClass of the pods.'),
-  image: z.string().max(1024).optional().describe("Default: the operator's own server image."),
+  image: z
+    .string()
+    .max(1024)
+    .optional()
+    .describe("Default: the operator's own server image for the execution provider."),
   cache: cache
     .prefault({})
     .describe('Volume of converted models. Default: an emptyDir that ends with the pod.'),

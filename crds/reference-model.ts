@@ -8,6 +8,8 @@ export const apiVersion = `${group}/${version}`;
 
 export const tasks = ['LogProbs', 'Reward'] as const;
 export const quantizations = ['None', 'Int8', 'Int4', 'NF4'] as const;
+/** Numbers that a GPU computes with. */
+export const numberTypes = ['Float32', 'BFloat16', 'Float16'] as const;
 export type Task = (typeof tasks)[number];
 export type Quantization = (typeof quantizations)[number];
 
@@ -115,6 +117,12 @@ export const referenceModelSpec = z.object({
   model,
   task: z.enum(tasks).optional().describe("Default: what the checkpoint's config.json says."),
   quantization: z.enum(quantizations).default('Int8').describe('Precision of the weights.'),
+  dtype: z
+    .enum(numberTypes)
+    .optional()
+    .describe(
+      "Numbers that the model computes with on a GPU; a CPU computes in Float32. Default: the checkpoint's own, BFloat16 for a Float32 checkpoint.",
+    ),
   gpuClass: z
     .string()
     .max(maxNameLength)

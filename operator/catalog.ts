@@ -22,6 +22,7 @@ export function catalogModel(model: ReferenceModel, places: Places): CatalogMode
     source: sourceOf(model, places),
     ...(spec.task && { task: spec.task }),
     quantization: spec.quantization,
+    ...(spec.dtype && { dtype: spec.dtype }),
     preload: spec.preload,
     maxSequenceTokens: spec.limits.maxSequenceTokens,
     maxBatchTokens: spec.limits.maxBatchTokens,

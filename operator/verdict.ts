@@ -48,8 +48,8 @@ export function judge(model: ReferenceModel, classes: readonly GPUClass[]): Verd
   const found = classOf(model, classes);
   if (!('gpuClass' in found)) return { problem: found };
   const { metadata, spec } = found.gpuClass;
-  if (spec.executionProvider !== 'CPU') {
-    const message = `GPUClass "${metadata.name}": this version computes on CPU only, not on ${spec.executionProvider}`;
+  if (spec.executionProvider === 'WebGPU') {
+    const message = `GPUClass "${metadata.name}": this version computes on CPU and CUDA, not on WebGPU`;
     return { problem: { reason: 'UnsupportedProvider', message } };
   }
   const name = poolName(model, metadata.name);

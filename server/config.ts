@@ -3,6 +3,8 @@ import { z } from 'zod';
 import { bytes, milliseconds, port } from '../common/config.ts';
 import { logLevels } from '../common/log.ts';
 import { hubVariables } from './model/hub/settings.ts';
+import type { Bytes } from './model/memory.ts';
+import { providers } from './model/target.ts';
 
 const count = (fallback: number) => z.coerce.number().int().positive().default(fallback);
 const minutes = 60_000;
@@ -27,7 +29,20 @@ export const serverConfig = z.object({
       'Bytes of models in the cache folder at most. Default: all of its volume but 5 % or 1 GiB, the less of the two.',
     ),
   REFMODEL_MAX_MODELS: count(2).describe('Models in memory at most.'),
-  REFMODEL_MEMORY_BYTES: bytes.describe('Bytes that models may hold in memory together.'),
+  REFMODEL_EXECUTION_PROVIDER: z
+    .enum(providers)
+    .default('CPU')
+    .describe('What models compute on: CPU or CUDA.'),
+  REFMODEL_MEMORY_BYTES: bytes
+    .optional()
+    .describe(
+      "Bytes of the machine's memory that models may hold together. Default: nine tenths of what the process may use.",
+    ),
+  REFMODEL_DEVICE_MEMORY_BYTES: bytes
+    .optional()
+    .describe(
+      "Bytes of the GPU's memory that models may hold together, with CUDA. Default: all that the driver tells of.",
+    ),
   REFMODEL_THREADS: z.coerce
     .number()
     .int()
@@ -63,3 +78,13 @@ export const serverConfig = z.object({
   ...hubVariables,
 });
 export type ServerConfig = Readonly<z.output<typeof serverConfig>>;
+
+const hostPart = 0.9;
+
+/** What models may hold together, of the memory that there is. */
+export function memoryLimits(config: ServerConfig, there: Bytes): Bytes {
+  return {
+    host: config.REFMODEL_MEMORY_BYTES ?? Math.floor(there.host * hostPart),
+    device: Math.min(config.REFMODEL_DEVICE_MEMORY_BYTES ?? there.device, there.device),
+  };
+}

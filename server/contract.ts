@@ -1,6 +1,7 @@
 // What the server reads and reports at its boundary, as schemas: the catalog of models that a pool serves,
 // and the state of one pod. Whoever runs servers (the operator, the local backend) imports this file.
 import { z } from 'zod';
+import { numberTypes } from './model/target.ts';
 
 /** Headers between gateway and server. The gateway drops what a client sends under these names. */
 export const modelHeader = 'x-refmodel-model';
@@ -32,6 +33,8 @@ export const catalogModel = z.object({
   }),
   task: z.enum(['LogProbs', 'Reward']).optional(),
   quantization: z.enum(['None', 'Int8', 'Int4', 'NF4']),
+  /** Numbers that it computes with on a GPU. Default: those of the checkpoint, BFloat16 for Float32. */
+  dtype: z.enum(numberTypes).optional(),
   preload: z.boolean(),
   maxSequenceTokens: z.int().positive(),
   maxBatchTokens: z.int().positive(),

@@ -5,10 +5,11 @@ import { systemClock } from '../common/clock.ts';
 import { parseConfig } from '../common/config.ts';
 import { run } from '../common/lifecycle.ts';
 import { createLogger } from '../common/log.ts';
-import { serverConfig } from './config.ts';
+import { memoryLimits, serverConfig } from './config.ts';
 import type { ServerListening } from './contract.ts';
 import { hubSettings } from './model/hub/settings.ts';
 import { createLoader } from './model/load.ts';
+import { hostMemory } from './model/memory.ts';
 import { startServer } from './start.ts';
 
 const usage = `usage: refmodel server
@@ -30,6 +31,7 @@ export async function main(env: NodeJS.ProcessEnv, argv: string[]): Promise<void
     cacheBytes: config.REFMODEL_CACHE_BYTES,
     hub: hubSettings(config),
     threads: config.REFMODEL_THREADS ?? availableParallelism(),
+    provider: config.REFMODEL_EXECUTION_PROVIDER,
     log,
   });
   const options = {
@@ -38,7 +40,8 @@ export async function main(env: NodeJS.ProcessEnv, argv: string[]): Promise<void
     closeTimeoutMs: config.REFMODEL_CLOSE_TIMEOUT_MS,
   };
   await run(options, async (signal) => {
-    const server = await startServer({ config, load, clock: systemClock, log }, signal);
+    const memory = memoryLimits(config, { host: hostMemory(), device: Number.MAX_SAFE_INTEGER });
+    const server = await startServer({ config, load, clock: systemClock, log, memory }, signal);
     process.send?.({ port: server.port } satisfies ServerListening);
     return server;
   });

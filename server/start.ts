@@ -12,6 +12,7 @@ import { followCatalog } from './follow.ts';
 import { createMetrics } from './metrics.ts';
 import { ModelCache } from './model/cache/model-cache.ts';
 import { type LoadedModel, loadForServing } from './model/loaded.ts';
+import type { Bytes } from './model/memory.ts';
 import type { LoadModel } from './model/scoring.ts';
 
 export interface StartOptions {
@@ -19,11 +20,13 @@ export interface StartOptions {
   load: LoadModel;
   clock: Clock;
   log: Logger;
+  /** What models may hold together. */
+  memory: Bytes;
 }
 
 /** `signal` ends loads and background work; `close` does so too, then waits for requests in flight. */
 export async function startServer(
-  { config, load, clock, log }: StartOptions,
+  { config, load, clock, log, memory }: StartOptions,
   signal: AbortSignal,
 ): Promise<Running & { port: number }> {
   const shutdown = linkSignals(signal);
@@ -42,7 +45,7 @@ export async function startServer(
     }),
     limits: {
       maxModels: config.REFMODEL_MAX_MODELS,
-      memory: { host: config.REFMODEL_MEMORY_BYTES, device: 0 },
+      memory,
     },
     loadTimeoutMs: config.REFMODEL_LOAD_TIMEOUT_MS,
     roomTimeoutMs: config.REFMODEL_CACHE_WAIT_MS,

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { flag, list, milliseconds, port } from '../../common/config.ts';
 import { logLevels } from '../../common/log.ts';
 import { adminPort } from '../pool.ts';
+import type { PodSettings } from './resources/pool-plan.ts';
 
 const minute = 60_000;
 const handedOn = (name: string) =>
@@ -16,6 +17,10 @@ export const controllerConfig = z.object({
   REFMODEL_SERVER_IMAGE: z
     .string()
     .describe('Image of the server pods, for classes that name none of their own.'),
+  REFMODEL_SERVER_CUDA_IMAGE: z
+    .string()
+    .optional()
+    .describe('The same for classes that compute on CUDA. Default: the image of the others.'),
   REFMODEL_IMAGE_PULL_POLICY: z
     .enum(['Always', 'IfNotPresent', 'Never'])
     .default('IfNotPresent')
@@ -77,6 +82,12 @@ export const controllerConfig = z.object({
     .describe('Least severe level that is logged.'),
 });
 export type ControllerConfig = Readonly<z.output<typeof controllerConfig>>;
+
+/** Of the server pods whose class names none. */
+export function serverImages(config: ControllerConfig): PodSettings['images'] {
+  const image = config.REFMODEL_SERVER_IMAGE;
+  return { CPU: image, CUDA: config.REFMODEL_SERVER_CUDA_IMAGE ?? image, WebGPU: image };
+}
 
 /** What every server pod gets besides the settings of its class. */
 export function serverEnvironment(config: ControllerConfig): Record<string, string> {

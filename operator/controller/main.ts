@@ -10,7 +10,12 @@ import { createLogger, type Logger } from '../../common/log.ts';
 import { KubeClient } from '../kube/client.ts';
 import { lead } from '../kube/leader.ts';
 import { applyClasses, readClasses } from './classes.ts';
-import { type ControllerConfig, controllerConfig, serverEnvironment } from './config.ts';
+import {
+  type ControllerConfig,
+  controllerConfig,
+  serverEnvironment,
+  serverImages,
+} from './config.ts';
 import { Controller } from './controller.ts';
 import { ControllerMetrics } from './metrics.ts';
 import { together } from './together.ts';
@@ -109,7 +114,7 @@ export function build(config: ControllerConfig, { client, log, metrics }: Parts)
         log,
         metrics,
         settings: {
-          image: config.REFMODEL_SERVER_IMAGE,
+          images: serverImages(config),
           imagePullPolicy: config.REFMODEL_IMAGE_PULL_POLICY,
           env: serverEnvironment(config),
         },

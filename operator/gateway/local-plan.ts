@@ -1,11 +1,12 @@
 // Manifests and folders → the pools that this machine serves. Pure.
 import { z } from 'zod';
 import { AppError } from '../../common/errors.ts';
-import { durationMs, quantityValue } from '../../crds/common.ts';
+import { durationMs } from '../../crds/common.ts';
 import { defaultClassAnnotation, type GPUClass, gpuClass } from '../../crds/gpu-class.ts';
 import { apiVersion, type ReferenceModel, sampleAnnotation } from '../../crds/reference-model.ts';
 import type { Catalog } from '../../server/contract.ts';
 import { buildCatalog, type Places } from '../catalog.ts';
+import { classSettings } from '../class-settings.ts';
 import { modelKey, type PoolKey } from '../pool.ts';
 import { judge } from '../verdict.ts';
 import type { LocalModel } from './backend/local.ts';
@@ -17,9 +18,8 @@ export interface LocalPlan {
 
 export interface LocalPoolPlan {
   catalog: Catalog;
-  /** Bytes that the cache may fill, and models that it may hold. */
-  memoryBytes: number;
-  maxModels: number;
+  /** Of the server, as its class decides them. */
+  settings: Readonly<Record<string, string>>;
 }
 
 /** Claim name → folder. */
@@ -64,8 +64,7 @@ export function planLocal(
     key,
     {
       catalog: buildCatalog(models, places),
-      memoryBytes: quantityValue(gpuClass.spec.memory),
-      maxModels: gpuClass.spec.maxModels,
+      settings: classSettings(gpuClass.spec),
     },
   ]);
   return { models: planned, pools: new Map(pools) };

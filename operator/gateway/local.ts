@@ -163,15 +163,13 @@ function serverSettings(
   pool: PoolKey,
   options: { folder: string; cache: string; logLevel: string },
 ): Record<string, string> {
-  const planned = plan.pools.get(pool);
   return {
     REFMODEL_PORT: '0',
     REFMODEL_HOST: host,
     REFMODEL_LOG_LEVEL: options.logLevel,
     REFMODEL_CATALOG: join(options.folder, fileOf(pool)),
     REFMODEL_CACHE_DIR: options.cache,
-    REFMODEL_MEMORY_BYTES: String(Math.floor(planned?.memoryBytes ?? 0)),
-    REFMODEL_MAX_MODELS: String(planned?.maxModels ?? 1),
+    ...plan.pools.get(pool)?.settings,
     REFMODEL_DRAIN_DELAY_MS: '0',
   };
 }

@@ -8,6 +8,7 @@ import { type Bytes, weightMemory } from './memory.ts';
 import type { Ending, LoadModel } from './scoring.ts';
 import { createSession, Runner } from './session.ts';
 import { Store } from './store/store.ts';
+import type { Provider } from './target.ts';
 
 export interface LoaderOptions {
   /** Folder of downloaded and converted models; may be shared by several servers. */
@@ -18,6 +19,8 @@ export interface LoaderOptions {
   readonly hub?: HubSettings;
   /** Threads of one runner. */
   readonly threads: number;
+  /** Default: CPU. */
+  readonly provider?: Provider;
   readonly log: Logger;
 }
 
@@ -27,7 +30,7 @@ export interface LoaderOptions {
  * the signal when that fired.
  */
 export function createLoader({ threads, log, ...options }: LoaderOptions): LoadModel {
-  const { cacheDir, cacheBytes, hub = offlineHub } = options;
+  const { cacheDir, cacheBytes, hub = offlineHub, provider = 'CPU' } = options;
   const sources = { cacheDir, cacheBytes, hub };
   const store = new Store({ dir: cacheDir, budgetBytes: cacheBytes, clock: systemClock });
   return async function loadModel(model, { admit, reserve, report, signal }) {
@@ -36,9 +39,9 @@ export function createLoader({ threads, log, ...options }: LoaderOptions): LoadM
     const stop = () => void runner.kill();
     signal.addEventListener('abort', stop);
     try {
-      const { estimate } = await runner.call('describe', { model, sources });
+      const { estimate } = await runner.call('describe', { model, sources, provider });
       admit(estimate);
-      const prepare = () => runner.call('prepare', { model, sources, threads });
+      const prepare = () => runner.call('prepare', { model, sources, threads, provider });
       let prepared = await prepare();
       if (prepared.isConverted) {
         await runner.kill(); // what converting took is not the model's
@@ -52,7 +55,7 @@ export function createLoader({ threads, log, ...options }: LoaderOptions): LoadM
       const reserved: Bytes = { host: prepared.weightBytes, device: 0 };
       await reserve(reserved);
       signal.throwIfAborted();
-      await runner.call('load', { threads });
+      await runner.call('load', { threads, provider });
       const full = await weightMemory(runner.pid);
       signal.throwIfAborted();
       const memory = measured(reserved, empty, full);

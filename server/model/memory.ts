@@ -1,5 +1,6 @@
 // The memory that models are counted in, and what the system tells of it. Where it tells nothing, estimates stand.
 import { readFile } from 'node:fs/promises';
+import { totalmem } from 'node:os';
 import { isErrno } from './disk.ts';
 
 /** Of the machine and of the accelerator. */
@@ -59,6 +60,10 @@ export function mappedBytes(maps: string): number {
   }
   return bytes;
 }
+
+/** Bytes that this process may use: what the machine has, or its container is allowed. */
+export const hostMemory = (): number =>
+  Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
 
 /** How many processes the kernel has ended for want of memory so far, here or in any container of this machine. */
 export async function oomKills(): Promise<number | undefined> {

@@ -6,6 +6,7 @@ import type { HubSettings } from './hub/settings.ts';
 import type { Bytes } from './memory.ts';
 import type { Progress } from './progress.ts';
 import type { RewardRow, ScoredRow, ScoreRow, Session } from './scoring.ts';
+import type { Provider } from './target.ts';
 
 /** What a checkpoint will take, from its config and headers alone. */
 export interface Description {
@@ -32,12 +33,15 @@ export interface Sources {
 
 /** The calls, in the order in which a runner gets them. The last two may be repeated. */
 export interface Calls {
-  describe: { params: { model: CatalogModel; sources: Sources }; result: Description };
+  describe: {
+    params: { model: CatalogModel; sources: Sources; provider: Provider };
+    result: Description;
+  };
   prepare: {
-    params: { model: CatalogModel; sources: Sources; threads: number };
+    params: { model: CatalogModel; sources: Sources; threads: number; provider: Provider };
     result: Prepared;
   };
-  load: { params: { threads: number }; result: null };
+  load: { params: { threads: number; provider: Provider }; result: null };
   score: { params: readonly ScoreRow[]; result: ScoredRow[] };
   reward: { params: readonly RewardRow[]; result: Float32Array[] };
 }

@@ -39,8 +39,11 @@ async function prepare({ model, sources, threads }: Params<'prepare'>): Result<'
   return prepared.summary;
 }
 
-async function load({ threads }: Params<'load'>): Result<'load'> {
+async function load({ threads, provider }: Params<'load'>): Result<'load'> {
   if (!prepared) throw new AppError('INTERNAL', 'loading before preparing');
+  if (provider !== 'CPU') {
+    throw new AppError('PROVIDER_UNAVAILABLE', `loading: there is no graph for ${provider} yet`);
+  }
   await Promise.all(holds.splice(0).map((hold) => hold[Symbol.asyncDispose]()));
   const { blueprint, weights } = prepared;
   const engine = await Engine.load(blueprint.graph(weights), { threads });

@@ -74,7 +74,11 @@ export async function controllerKit() {
         clock: systemClock,
         log: silentLogger,
         metrics: new ControllerMetrics(),
-        settings: { image: 'refmodel:1', imagePullPolicy: 'IfNotPresent', env: {} },
+        settings: {
+          images: { CPU: 'refmodel:1', CUDA: 'refmodel:1-cuda', WebGPU: 'refmodel:1' },
+          imagePullPolicy: 'IfNotPresent',
+          env: {},
+        },
         gatewayHost: 'refmodel-gateway.sys.svc.cluster.local',
         identity: 'me',
         workers: 4,

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { type Clock, systemClock } from '../../common/clock.ts';
 import { parseConfig } from '../../common/config.ts';
 import { silentLogger } from '../../common/log.ts';
-import { serverConfig } from '../../server/config.ts';
+import { memoryLimits, serverConfig } from '../../server/config.ts';
 import type { CatalogModel } from '../../server/contract.ts';
+import { noBytes } from '../../server/model/memory.ts';
 import type { LoadModel } from '../../server/model/scoring.ts';
 import { startServer } from '../../server/start.ts';
 
@@ -55,7 +56,11 @@ export async function startServerKit({ load, models, env, clock = systemClock }:
     ...env,
   });
   const ending = new AbortController();
-  const server = await startServer({ config, load, clock, log: silentLogger }, ending.signal);
+  const memory = memoryLimits(config, noBytes);
+  const server = await startServer(
+    { config, load, clock, log: silentLogger, memory },
+    ending.signal,
+  );
   let closed: Promise<void> | undefined;
   const close = () => (closed ??= server.close());
   const url = `http://127.0.0.1:${server.port}`;

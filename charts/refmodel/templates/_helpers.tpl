@@ -2,6 +2,12 @@
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end }}
 
+{{- define "refmodel.cudaImage" -}}
+{{- with .Values.image -}}
+{{ .repository }}:{{ .cudaTag | default (printf "%s-cuda" (.tag | default $.Chart.AppVersion)) }}
+{{- end }}
+{{- end }}
+
 {{/* Labels of one component: (dict "root" $ "component" "gateway") */}}
 {{- define "refmodel.selector" -}}
 app.kubernetes.io/name: refmodel

@@ -4,6 +4,7 @@ import { durationMs, quantityValue } from '../../../crds/common.ts';
 import type { GPUClassSpec } from '../../../crds/gpu-class.ts';
 import type { ReferenceModel } from '../../../crds/reference-model.ts';
 import { podPlaces } from '../../catalog.ts';
+import { classSettings } from '../../class-settings.ts';
 import type { Deployment } from '../../kube/resources.ts';
 import { poolObjects, serverPort } from '../../pool.ts';
 import { catalogFile } from './catalog.ts';
@@ -91,7 +92,7 @@ function placement(spec: GPUClassSpec): Partial<PodSpec> {
 function container(spec: GPUClassSpec, settings: PodSettings, mounts: readonly Mount[]): Container {
   return {
     name: 'server',
-    image: spec.image ?? settings.image,
+    image: spec.image ?? settings.images[spec.executionProvider],
     imagePullPolicy: settings.imagePullPolicy,
     args: ['server'],
     env: environment(spec, settings),
@@ -130,8 +131,7 @@ function environment(spec: GPUClassSpec, settings: PodSettings): Container['env'
     REFMODEL_CATALOG: `${catalogFolder}/${catalogFile}`,
     REFMODEL_CACHE_DIR: cacheFolder,
     ...cacheBudget(spec),
-    REFMODEL_MAX_MODELS: spec.maxModels,
-    REFMODEL_MEMORY_BYTES: Math.floor(quantityValue(spec.memory)),
+    ...classSettings(spec),
     REFMODEL_DRAIN_DELAY_MS: unreadyDelayMs,
     REFMODEL_CLOSE_TIMEOUT_MS: durationMs(spec.rollout.drainTimeout),
     ...settings.env,

@@ -1,5 +1,5 @@
 // What the objects of a pool are built from. A type, no behaviour.
-import type { GPUClass } from '../../../crds/gpu-class.ts';
+import type { ExecutionProvider, GPUClass } from '../../../crds/gpu-class.ts';
 import type { ReferenceModel } from '../../../crds/reference-model.ts';
 
 export interface PoolPlan {
@@ -14,7 +14,7 @@ export interface PoolPlan {
 /** What is the same for every pool of a cluster. */
 export interface PodSettings {
   /** For classes that name no image. */
-  image: string;
+  images: Readonly<Record<ExecutionProvider, string>>;
   imagePullPolicy: 'Always' | 'IfNotPresent' | 'Never';
   /** Variables of the server beside those that its class decides. */
   env: Readonly<Record<string, string>>;

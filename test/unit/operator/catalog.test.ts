@@ -10,6 +10,7 @@ describe('catalog', () => {
       spec: {
         task: 'LogProbs',
         quantization: 'None',
+        dtype: 'Float32',
         preload: true,
         limits: { maxSequenceTokens: 5 },
       },
@@ -24,6 +25,7 @@ describe('catalog', () => {
         source: { volume: { root: '/volumes/models', path: 'tiny' } },
         task: 'LogProbs',
         quantization: 'None',
+        dtype: 'Float32',
         preload: true,
         maxSequenceTokens: 5,
         maxBatchTokens: 16384,

@@ -18,11 +18,20 @@ describe('judge', () => {
   });
 
   it('refuses a class whose device it cannot compute on', () => {
+    const spec = { executionProvider: 'WebGPU' };
+    const webGPU = gpuClass({ metadata: { name: 'browser' }, spec });
+
+    const verdict = judge(referenceModel({ spec: { gpuClass: 'browser' } }), [webGPU]);
+
+    assert.equal(verdict.problem?.reason, 'UnsupportedProvider');
+  });
+
+  it('accepts a class that computes on CUDA', () => {
     const cuda = gpuClass({ metadata: { name: 'a100' }, spec: { executionProvider: 'CUDA' } });
 
     const verdict = judge(referenceModel({ spec: { gpuClass: 'a100' } }), [cuda]);
 
-    assert.equal(verdict.problem?.reason, 'UnsupportedProvider');
+    assert.equal(verdict.pool, 'rl/rfm-pool-a100');
   });
 
   it('accepts weights on a volume and weights on the hub', () => {

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { parseConfig } from '../../../../common/config.ts';
-import { controllerConfig, serverEnvironment } from '../../../../operator/controller/config.ts';
+import {
+  controllerConfig,
+  serverEnvironment,
+  serverImages,
+} from '../../../../operator/controller/config.ts';
 
 const needed = {
   REFMODEL_NAMESPACE: 'sys',
@@ -37,6 +41,15 @@ describe('controllerConfig', () => {
     const handedOn = serverEnvironment(parseConfig(controllerConfig, { ...needed, ...env }));
 
     assert.deepEqual(handedOn, { HF_ENDPOINT: 'http://mirror', NO_PROXY: 'a' });
+  });
+
+  it('starts CUDA classes from an image of their own when there is one', () => {
+    const imagesOf = (env: Record<string, string>) =>
+      serverImages(parseConfig(controllerConfig, { ...needed, ...env }));
+
+    assert.equal(imagesOf({}).CUDA, 'image:1');
+    assert.equal(imagesOf({ REFMODEL_SERVER_CUDA_IMAGE: 'image:1-cuda' }).CUDA, 'image:1-cuda');
+    assert.equal(imagesOf({ REFMODEL_SERVER_CUDA_IMAGE: 'image:1-cuda' }).CPU, 'image:1');
   });
 
   it('refuses a Lease that the API could not hold', () => {

@@ -18,7 +18,7 @@ describe('planLocal', () => {
       catalog.parse(pool?.catalog).models.map(({ name }) => name),
       ['rl/a', 'rl/b'],
     );
-    assert.deepEqual([pool?.memoryBytes, pool?.maxModels], [4 * 2 ** 30, 2]);
+    assert.equal(pool?.settings['REFMODEL_MEMORY_BYTES'], String(4 * 2 ** 30));
   });
 
   it('resolves claims to the folders given', () => {
@@ -46,7 +46,8 @@ describe('planLocal', () => {
 
     const { models, pools } = planLocal([named], [small], volumes);
 
-    assert.equal(pools.get('rl/rfm-pool-small')?.memoryBytes, 2 ** 30);
+    const { settings } = pools.get('rl/rfm-pool-small') ?? {};
+    assert.equal(settings?.['REFMODEL_MEMORY_BYTES'], String(2 ** 30));
     assert.equal(models[0]?.maxModels, 1);
     assert.throws(() => planLocal([referenceModel()], [small], volumes), {
       code: 'MANIFEST_INVALID',
@@ -93,9 +94,10 @@ describe('planLocal', () => {
   }
 
   it('refuses a class whose device it cannot compute on', () => {
-    const cuda = gpuClass({ metadata: { name: 'a100' }, spec: { executionProvider: 'CUDA' } });
-    const model = referenceModel({ spec: { gpuClass: 'a100' } });
+    const spec = { executionProvider: 'WebGPU' };
+    const webGPU = gpuClass({ metadata: { name: 'browser' }, spec });
+    const model = referenceModel({ spec: { gpuClass: 'browser' } });
 
-    assert.throws(() => planLocal([model], [cuda], volumes), { code: 'MANIFEST_INVALID' });
+    assert.throws(() => planLocal([model], [webGPU], volumes), { code: 'MANIFEST_INVALID' });
   });
 });

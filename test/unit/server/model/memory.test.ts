@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { totalmem } from 'node:os';
 import { describe, it } from 'node:test';
 import {
   addBytes,
   describeBytes,
   fitsIn,
+  hostMemory,
   mappedBytes,
   oomKills,
   weightMemory,
@@ -17,6 +19,11 @@ describe('bytes', () => {
     assert.ok(fitsIn(sum, { host: 4, device: 6 }));
     assert.ok(!fitsIn(sum, { host: 3, device: 9 }));
     assert.ok(!fitsIn(sum, { host: 9, device: 5 }));
+  });
+
+  it('of the machine are at least what this process holds', () => {
+    assert.ok(hostMemory() > process.memoryUsage().rss, `${hostMemory()} bytes`);
+    assert.ok(hostMemory() <= totalmem(), `${hostMemory()} bytes`);
   });
 
   it('read well in a message', () => {

@@ -13,7 +13,7 @@ describe('the runner process', () => {
   it('answers a call under its id', async () => {
     const runner = start();
 
-    runner.send({ id: 7, method: 'load', params: { threads: 1 } });
+    runner.send({ id: 7, method: 'load', params: { threads: 1, provider: 'CPU' } });
     const [answer] = (await once(runner, 'message')) as [{ id: number; error: { code: string } }];
     runner.kill('SIGKILL');
     await once(runner, 'exit');
@@ -23,12 +23,12 @@ describe('the runner process', () => {
 
   it('outlives the signals that its front drains on, and ends with its front', async () => {
     const runner = start();
-    runner.send({ id: 1, method: 'load', params: { threads: 1 } });
+    runner.send({ id: 1, method: 'load', params: { threads: 1, provider: 'CPU' } });
     await once(runner, 'message');
 
     runner.kill('SIGTERM');
     runner.kill('SIGINT');
-    runner.send({ id: 2, method: 'load', params: { threads: 1 } });
+    runner.send({ id: 2, method: 'load', params: { threads: 1, provider: 'CPU' } });
     await once(runner, 'message');
     runner.disconnect();
     const [code] = (await once(runner, 'exit')) as [number];

@@ -21,7 +21,11 @@ describe('Runner', () => {
 
   it('rejects what is in flight, and what comes later, with RUNNER_DIED when the process ends', async () => {
     const runner = new Runner(() => {});
-    const inFlight = runner.call('describe', { model: catalogModel(), sources });
+    const inFlight = runner.call('describe', {
+      model: catalogModel(),
+      sources,
+      provider: 'CPU',
+    });
     const outcome = assert.rejects(inFlight, { code: 'RUNNER_DIED' });
 
     await runner.kill();

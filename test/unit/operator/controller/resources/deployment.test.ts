@@ -6,7 +6,7 @@ import { serverConfig } from '../../../../../server/config.ts';
 import { gpuClass, referenceModel } from '../../../../support/builders.ts';
 
 const settings = {
-  image: 'refmodel:1',
+  images: { CPU: 'refmodel:1', CUDA: 'refmodel:1-cuda', WebGPU: 'none' },
   imagePullPolicy: 'IfNotPresent' as const,
   env: { HF_ENDPOINT: 'http://mirror', HF_HUB_OFFLINE: 'true' },
 };
@@ -66,6 +66,17 @@ describe('poolDeployment', () => {
     assert.equal(config.HF_ENDPOINT, 'http://mirror');
     assert.equal(config.HF_HUB_OFFLINE, true);
     assert.deepEqual(server.args, ['server']);
+  });
+
+  it('counts the memory of a CUDA class on the GPU', () => {
+    const { server } = build({ executionProvider: 'CUDA', memory: '70Gi' });
+    const env = Object.fromEntries((server.env ?? []).map(({ name, value }) => [name, value]));
+
+    const config = parseConfig(serverConfig, env);
+
+    assert.equal(config.REFMODEL_EXECUTION_PROVIDER, 'CUDA');
+    assert.equal(config.REFMODEL_DEVICE_MEMORY_BYTES, 70 * 2 ** 30);
+    assert.equal(config.REFMODEL_MEMORY_BYTES, undefined);
   });
 
   it('lets a pod live long enough to drain and end', () => {
@@ -147,6 +158,7 @@ describe('poolDeployment', () => {
     assert.deepEqual(server.resources, resources);
     assert.equal(server.image, 'mine:2');
     assert.equal(build().server.image, 'refmodel:1');
+    assert.equal(build({ executionProvider: 'CUDA' }).server.image, 'refmodel:1-cuda');
   });
 
   const volumes = [
