@@ -1,11 +1,13 @@
-// The memory that weights will take, from shapes and types alone: before anything is fetched, converted or loaded. Pure.
+// The memory that a model will take, from shapes and types alone: before anything is fetched, converted or loaded. Pure.
 import type { Blueprint } from '../onnx/arch/blueprint.ts';
 import { elements, type FloatTensor } from './checkpoint/tensors.ts';
 import { type Format, formatsOf, type Quantization } from './convert/plan.ts';
+import { footprint } from './cuda/footprint.ts';
 import type { Bytes } from './memory.ts';
+import type { Target } from './target.ts';
 import { checkpointBytes } from './weights.ts';
 
-/** Of one number in memory: a code, and a float32 scale per block. */
+/** Of one number in the memory of a CPU: a code, and a float32 scale per block. */
 const bytesPerNumber: Readonly<Record<Exclude<Format, 'AsIs'>, number>> = {
   Int8: 1 + 4 / 32,
   Int4: 0.5 + 4 / 32,
@@ -20,12 +22,23 @@ export interface Stored {
   readonly numberBytes: number;
 }
 
+/** How a model is to be served. */
+export interface Serving {
+  readonly quantization: Quantization;
+  readonly target: Target;
+  readonly maxBatchTokens: number;
+}
+
 /** Near the truth, not exact. */
 export function estimateBytes(
   blueprint: Pick<Blueprint, 'tensors' | 'decoder'>,
   { sources, numberBytes }: Stored,
-  quantization: Quantization,
+  { quantization, target, maxBatchTokens }: Serving,
 ): Bytes {
+  if (target.provider === 'CUDA') {
+    const formats = formatsOf(blueprint, quantization);
+    return footprint(blueprint.decoder, { type: target.type, formats, maxBatchTokens });
+  }
   const stored = new Map(
     blueprint.tensors.map(({ name, shape }) => {
       return [name, sources.get(name)?.data.length ?? numberBytes * elements(shape)] as const;

@@ -52,7 +52,8 @@ export function createLoader({ threads, log, ...options }: LoaderOptions): LoadM
       const empty = await weightMemory(runner.pid);
       signal.throwIfAborted();
       for (const entry of prepared.entries) await holdFor(runner, entry);
-      const reserved: Bytes = { host: prepared.weightBytes, device: 0 };
+      const reserved: Bytes =
+        provider === 'CPU' ? { host: prepared.weightBytes, device: 0 } : estimate;
       await reserve(reserved);
       signal.throwIfAborted();
       await runner.call('load', { threads, provider });

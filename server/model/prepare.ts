@@ -2,31 +2,33 @@
 // Runs in the runner process, so that hashing and converting never hold up the front.
 import { createHash } from 'node:crypto';
 import { type FileHandle, readlink } from 'node:fs/promises';
-import { z } from 'zod';
 import { AppError } from '../../common/errors.ts';
 import { type CatalogModel, hubReference } from '../contract.ts';
 import type { Blueprint } from '../onnx/arch/blueprint.ts';
 import { describeModel } from '../onnx/arch/registry.ts';
 import type { Weights } from '../onnx/blocks/weights.ts';
+import { bytesPerNumber } from '../quant/decode.ts';
 import { digestFiles } from './checkpoint/digest.ts';
 import { labelNames } from './checkpoint/labels.ts';
 import { type Origin, type OriginOptions, openOrigin } from './checkpoint/origin.ts';
 import { type Checkpoint, readCheckpoint, readConfig } from './checkpoint/source.ts';
+import { storedType } from './checkpoint/stored-type.ts';
 import {
   countParameters,
   type FloatTensor,
   requireTensors,
   storedBytes,
 } from './checkpoint/tensors.ts';
-import { type Artifact, layOutArtifact, loadedBytes, openArtifact } from './convert/artifact.ts';
+import { type Artifact, layOutArtifact, openArtifact } from './convert/artifact.ts';
 import { convert } from './convert/convert.ts';
 import { type Fidelity, readFidelity } from './convert/fidelity.ts';
-import { planTensors, type Quantization } from './convert/plan.ts';
+import { formatsOf, planTensors, type Quantization } from './convert/plan.ts';
 import { readingsFor } from './convert/probe.ts';
 import { estimateBytes } from './estimate.ts';
 import { Meter } from './progress.ts';
 import type { Description, Prepared } from './protocol.ts';
-import { artifactWeights, checkpointBytes, checkpointWeights } from './weights.ts';
+import { type Provider, type Target, targetFor } from './target.ts';
+import { artifactBytes, artifactWeights, checkpointWeights, wholeBytes } from './weights.ts';
 
 /** Change it with every change of the bytes: old files are then left to the LRU and new ones made. */
 const recipe = 'refmodel 3';
@@ -34,18 +36,20 @@ const revisionLength = 12;
 
 export interface PrepareOptions extends OriginOptions {
   readonly threads: number;
+  readonly provider: Provider;
 }
 
 export interface PreparedModel {
   readonly summary: Prepared;
   readonly blueprint: Blueprint;
+  readonly target: Target;
   readonly weights: Weights;
 }
 
 /** What `model` will take, before its weights are fetched, hashed or converted. Throws as prepareModel. */
 export async function describeSize(
   model: CatalogModel,
-  options: OriginOptions,
+  options: OriginOptions & { readonly provider: Provider },
   signal: AbortSignal,
 ): Promise<Description> {
   const { source, commit } = await openOrigin(model, options, signal);
@@ -54,8 +58,11 @@ export async function describeSize(
   const sources = commit
     ? new Map<string, FloatTensor>()
     : requireTensors(blueprint.tensors, (await readCheckpoint(source, signal)).tensors);
-  const stored = { sources, numberBytes: numberBytes(config) };
-  return { estimate: estimateBytes(blueprint, stored, model.quantization) };
+  const stored = { sources, numberBytes: bytesPerNumber[storedType(config)] };
+  const { quantization, maxBatchTokens } = model;
+  const target = targetOf(model, config, options.provider);
+  const serving = { quantization, maxBatchTokens, target };
+  return { estimate: estimateBytes(blueprint, stored, serving) };
 }
 
 /** Throws AppError with the code of what is wrong with the model, its source or the cache folder. */
@@ -67,7 +74,8 @@ export async function prepareModel(
   const origin = await openOrigin(model, options, signal);
   const { folder, config } = await readConfig(origin.source);
   const blueprint = blueprintFor(model, config);
-  const work = { model, origin, folder, blueprint, options };
+  const target = targetOf(model, config, options.provider);
+  const work = { model, origin, folder, blueprint, target, options };
   const found = await (model.quantization === 'None'
     ? prepareWhole(work, signal)
     : prepareConverted(work, signal));
@@ -76,6 +84,7 @@ export async function prepareModel(
   const { huggingFace } = model.source;
   return {
     blueprint,
+    target,
     weights: found.weights,
     summary: {
       folder,
@@ -99,14 +108,8 @@ export async function prepareModel(
   };
 }
 
-const types = z.object({ torch_dtype: z.unknown(), dtype: z.unknown() }).partial();
-
-/** Of the checkpoint, as its config says: under either name. */
-function numberBytes(config: unknown): number {
-  const { dtype, torch_dtype: older } = types.parse(config);
-  const type = dtype ?? older;
-  return type === 'bfloat16' || type === 'float16' ? 2 : 4;
-}
+const targetOf = ({ dtype: asked }: CatalogModel, config: unknown, provider: Provider): Target =>
+  targetFor(provider, { asked, stored: storedType(config) });
 
 type NamedBlueprint = Blueprint & { readonly architecture: string };
 
@@ -129,6 +132,7 @@ interface Work {
   readonly origin: Origin;
   readonly folder: string;
   readonly blueprint: NamedBlueprint;
+  readonly target: Target;
   readonly options: PrepareOptions;
 }
 
@@ -144,7 +148,7 @@ interface Found {
 
 /** The checkpoint is read in place. */
 async function prepareWhole(work: Work, signal: AbortSignal): Promise<Found> {
-  const { origin, blueprint, options } = work;
+  const { origin, blueprint, target, options } = work;
   const { checkpoint, sources } = await openWeights(work, signal);
   const meter = new Meter('Converting', storedBytes(sources), options.report);
   const digest = await identify(work, { checkpoint, meter }, signal);
@@ -152,17 +156,14 @@ async function prepareWhole(work: Work, signal: AbortSignal): Promise<Found> {
   return {
     digest,
     weights: checkpointWeights(sources),
-    weightBytes: checkpointBytes(
-      blueprint.tensors,
-      new Map([...sources].map(([name, { data }]) => [name, data.length])),
-    ),
+    weightBytes: wholeBytes(blueprint, sources, target),
     entries: origin.commit ? [origin.source.root] : [],
   };
 }
 
 /** The converted file is made when there is none; when there is one, weights on the hub need not be fetched. */
 async function prepareConverted(work: Work, signal: AbortSignal): Promise<Found> {
-  const { origin, blueprint, model, options } = work;
+  const { origin, blueprint, model, target, options } = work;
   const opened = origin.digest ? undefined : await openWeights(work, signal);
   const total = opened ? 2 * storedBytes(opened.sources) : 0; // what is converted is read twice
   const meter = new Meter('Converting', total, options.report);
@@ -177,7 +178,7 @@ async function prepareConverted(work: Work, signal: AbortSignal): Promise<Found>
   return {
     digest,
     weights: artifactWeights(artifact),
-    weightBytes: loadedBytes(artifact),
+    weightBytes: artifactBytes(artifact, formatsOf(blueprint, model.quantization), target),
     entries: [file],
     isConverted: !there,
     fidelity: await readFidelity(artifact.fidelity),

@@ -34,8 +34,8 @@ function optionsFor({ cacheDir, cacheBytes, hub }: Sources) {
   return { cacheDir, hub, report, store, keep };
 }
 
-async function prepare({ model, sources, threads }: Params<'prepare'>): Result<'prepare'> {
-  prepared = await prepareModel(model, { ...optionsFor(sources), threads }, gone.signal);
+async function prepare({ model, sources, ...options }: Params<'prepare'>): Result<'prepare'> {
+  prepared = await prepareModel(model, { ...optionsFor(sources), ...options }, gone.signal);
   return prepared.summary;
 }
 
@@ -93,8 +93,8 @@ const atLeastTwo = (last: Int32Array): Int32Array =>
 
 function answerTo(call: Call): Promise<Calls[typeof call.method]['result']> {
   if (call.method === 'describe') {
-    const { model, sources } = call.params;
-    return describeSize(model, optionsFor(sources), gone.signal);
+    const { model, sources, provider } = call.params;
+    return describeSize(model, { ...optionsFor(sources), provider }, gone.signal);
   }
   if (call.method === 'prepare') return prepare(call.params);
   if (call.method === 'load') return load(call.params);

@@ -1,21 +1,32 @@
-// What a model computes on.
+// What a model computes on, and with.
+import type { FloatType } from '../quant/decode.ts';
 
 export const providers = ['CPU', 'CUDA'] as const;
 /** Of ONNX Runtime. */
 export type Provider = (typeof providers)[number];
 
 export const numberTypes = ['Float32', 'BFloat16', 'Float16'] as const;
-/** What a GPU computes with. A CPU has Float32 only. */
+/** As a spec names them. */
 export type NumberType = (typeof numberTypes)[number];
 
-/** How a checkpoint stores its numbers. */
-export type StoredType = 'float32' | 'bfloat16' | 'float16';
+export interface Target {
+  readonly provider: Provider;
+  /** Of the rows between layers, and of the weights that they are multiplied by. */
+  readonly type: FloatType;
+}
 
-/** What a model computes with: on a GPU what is asked, else what the checkpoint has, and 16 bits for one in Float32. */
-export function numberTypeFor(
+const types = {
+  Float32: 'float32',
+  BFloat16: 'bfloat16',
+  Float16: 'float16',
+} as const satisfies Record<NumberType, FloatType>;
+
+/** A CPU computes in float32; a GPU in what is asked, else as the checkpoint is `stored`, float32 in 16 bits. */
+export function targetFor(
   provider: Provider,
-  { asked, stored }: { asked?: NumberType; stored: StoredType },
-): NumberType {
-  if (provider === 'CPU') return 'Float32';
-  return asked ?? (stored === 'float16' ? 'Float16' : 'BFloat16');
+  { asked, stored }: { asked?: NumberType; stored: FloatType },
+): Target {
+  if (provider === 'CPU') return { provider, type: 'float32' };
+  if (asked) return { provider, type: types[asked] };
+  return { provider, type: stored === 'float16' ? 'float16' : 'bfloat16' };
 }

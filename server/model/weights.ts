@@ -1,10 +1,14 @@
 // From tensors in files to weights in a graph: which bytes are read from where, and how much memory they take.
 // Opens no file.
 import { AppError } from '../../common/errors.ts';
+import type { Blueprint } from '../onnx/arch/blueprint.ts';
 import type { TensorSpec } from '../onnx/arch/inventory.ts';
 import type { MatrixShape, Weight, Weights } from '../onnx/blocks/weights.ts';
 import { elements, type FloatTensor } from './checkpoint/tensors.ts';
-import { type Artifact, blockSizes, type PlacedTensor } from './convert/artifact.ts';
+import { type Artifact, blockSizes, loadedBytes, type PlacedTensor } from './convert/artifact.ts';
+import { type Format, formatsOf } from './convert/plan.ts';
+import { weightBytes } from './cuda/footprint.ts';
+import type { Target } from './target.ts';
 
 /** Weights as the checkpoint has them. */
 export function checkpointWeights(tensors: ReadonlyMap<string, FloatTensor>): Weights {
@@ -61,4 +65,30 @@ export function checkpointBytes(
   const bytes = ({ name, role, shape }: TensorSpec): number =>
     (role === 'Table' && stored.get(name)) || 4 * elements(shape);
   return specs.reduce((sum, spec) => sum + bytes(spec), 0);
+}
+
+/** Bytes in memory of an unconverted model. */
+export function wholeBytes(
+  blueprint: Pick<Blueprint, 'tensors' | 'decoder'>,
+  sources: ReadonlyMap<string, FloatTensor>,
+  { provider, type }: Target,
+): number {
+  if (provider === 'CUDA') return weightBytes({ type, formats: formatsOf(blueprint, 'None') });
+  const stored = new Map([...sources].map(([name, { data }]) => [name, data.length]));
+  return checkpointBytes(blueprint.tensors, stored);
+}
+
+/** Bytes in memory of a converted model. `planned` has each of its tensors; the file says what became of it. */
+export function artifactBytes(
+  artifact: Artifact,
+  planned: ReadonlyMap<TensorSpec, Format>,
+  { provider, type }: Target,
+): number {
+  if (provider === 'CPU') return loadedBytes(artifact);
+  const formats = new Map(
+    Array.from(planned, ([spec, format]) => {
+      return [spec, artifact.tensors.get(spec.name)?.format ?? format];
+    }),
+  );
+  return weightBytes({ type, formats });
 }

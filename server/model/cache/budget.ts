@@ -37,7 +37,8 @@ export class Budget<R extends Resident> {
     const kind = bytes.device > memory.device ? 'device' : 'host';
     const wanted = `it needs ${describeBytes(bytes[kind])} of ${kind} memory`;
     const limit = `the limit is ${describeBytes(memory[kind])}`;
-    const remedy = `use a larger GPUClass or a stronger quantization than ${model.quantization}`;
+    const others = kind === 'device' ? ', or fewer limits.maxBatchTokens' : '';
+    const remedy = `use a larger GPUClass or a stronger quantization than ${model.quantization}${others}`;
     const message = `loading "${model.name}": ${wanted}, ${limit}; ${remedy}`;
     throw new AppError('MODEL_TOO_LARGE', message);
   }

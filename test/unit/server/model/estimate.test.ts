@@ -1,9 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { Quantization } from '../../../../server/model/convert/plan.ts';
 import { estimateBytes } from '../../../../server/model/estimate.ts';
+import { targetFor } from '../../../../server/model/target.ts';
 import { describeModel } from '../../../../server/onnx/arch/registry.ts';
 import { tinyLlamaConfig } from '../../../support/llama-checkpoint.ts';
 
+const onCPU = (quantization: Quantization) =>
+  ({
+    quantization,
+    maxBatchTokens: 1024,
+    target: targetFor('CPU', { stored: 'float32' }),
+  }) as const;
 const unread = { sources: new Map<string, never>(), numberBytes: 4 };
 const [hidden, intermediate, vocabulary] = [32, 48, 40];
 const vectors = 5 * hidden;
@@ -25,7 +33,7 @@ describe('estimateBytes', () => {
     it(`counts ${what} for ${quantization} of a tied model`, () => {
       const blueprint = describeModel({ ...tinyLlamaConfig, tie_word_embeddings: true });
 
-      const { host } = estimateBytes(blueprint, unread, quantization);
+      const { host } = estimateBytes(blueprint, unread, onCPU(quantization));
 
       const sharedV = quantization === 'Int4' ? 0.5 * 2 * (hidden / 2) * hidden : 0;
       assert.equal(host, 4 * vectors + layer * layers + table * vocabulary * hidden + sharedV);
@@ -37,7 +45,8 @@ describe('estimateBytes', () => {
     const half = { ...unread, numberBytes: 2 };
 
     const less =
-      estimateBytes(blueprint, unread, 'NF4').host - estimateBytes(blueprint, half, 'NF4').host;
+      estimateBytes(blueprint, unread, onCPU('NF4')).host -
+      estimateBytes(blueprint, half, onCPU('NF4')).host;
 
     assert.equal(less, 2 * (2 * vocabulary * hidden + vectors));
   });
@@ -47,7 +56,8 @@ describe('estimateBytes', () => {
     const untied = describeModel(tinyLlamaConfig);
 
     const more =
-      estimateBytes(untied, unread, 'Int8').host - estimateBytes(tied, unread, 'Int8').host;
+      estimateBytes(untied, unread, onCPU('Int8')).host -
+      estimateBytes(tied, unread, onCPU('Int8')).host;
 
     assert.equal(more, 1.125 * vocabulary * hidden);
   });
@@ -64,9 +74,19 @@ describe('estimateBytes', () => {
       tie_word_embeddings: true,
     });
     const share = (quantization: 'Int8' | 'Int4') =>
-      estimateBytes(blueprint, unread, quantization).host / (4 * 1_235_814_400);
+      estimateBytes(blueprint, unread, onCPU(quantization)).host / (4 * 1_235_814_400);
 
     assert.equal(share('Int8').toFixed(3), '0.281');
     assert.equal(share('Int4').toFixed(3), '0.185');
+  });
+
+  it('counts everything that a runner takes of a GPU, and little of the machine', () => {
+    const blueprint = describeModel(tinyLlamaConfig);
+    const target = targetFor('CUDA', { stored: 'float32' });
+
+    const bytes = estimateBytes(blueprint, unread, { ...onCPU('None'), target });
+
+    assert.ok(bytes.device > 600 * 2 ** 20, `${bytes.device} bytes of the GPU`);
+    assert.ok(bytes.host <= 2 ** 30, `${bytes.host} bytes of the machine`);
   });
 });

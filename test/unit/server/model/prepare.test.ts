@@ -3,9 +3,11 @@ import { existsSync, readdirSync, statSync, truncateSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { systemClock } from '../../../../common/clock.ts';
+import type { CatalogModel } from '../../../../server/contract.ts';
 import { offlineHub } from '../../../../server/model/hub/settings.ts';
 import { describeSize, prepareModel } from '../../../../server/model/prepare.ts';
 import { Store } from '../../../../server/model/store/store.ts';
+import type { Provider } from '../../../../server/model/target.ts';
 import { catalogModel, goldenRoot, neverAborted } from '../../../support/engine-kit.ts';
 import { tinyLlama, writeCheckpoint } from '../../../support/llama-checkpoint.ts';
 import { type TemporaryFolder, temporaryFolder } from '../../../support/temporary-folder.ts';
@@ -17,6 +19,7 @@ const options = ({ path: cacheDir }: TemporaryFolder) => ({
   report: () => {},
   keep: async () => {},
   threads: 1,
+  provider: 'CPU' as Provider,
 });
 
 const prepare = (cache: TemporaryFolder, ...changes: Parameters<typeof catalogModel>) =>
@@ -37,6 +40,20 @@ describe('describeSize', () => {
       const ratio = estimate.host / summary.weightBytes;
       assert.ok(ratio > 0.95 && ratio < 1.05, `${quantization}: ${ratio} of the truth`);
     }
+  });
+
+  it('counts the memory of a GPU where that computes, with its numbers', async () => {
+    using cache = temporaryFolder();
+    const sizeIn = async (dtype: CatalogModel['dtype']) => {
+      const cuda = { ...options(cache), provider: 'CUDA' } as const;
+      const { estimate } = await describeSize(catalogModel({ dtype }), cuda, neverAborted);
+      return estimate.device;
+    };
+
+    const [half, whole] = [await sizeIn('Float16'), await sizeIn('Float32')];
+
+    assert.ok(half > 600 * 2 ** 20, `${half} bytes`);
+    assert.ok(whole - half > 2 * 125_248, `${whole - half} bytes more`);
   });
 
   it('says what is wrong with a model before anything is converted', async () => {
@@ -79,6 +96,23 @@ describe('prepareModel', () => {
     assert.ok(quantized.summary.weightBytes < plain.summary.weightBytes / 2, 'it takes as much');
     assert.equal(quantized.summary.identity.digest, plain.summary.identity.digest);
     assert.equal(plain.summary.fidelity, undefined);
+  });
+
+  it('knows what a GPU computes with, and the bytes of that', async () => {
+    using cache = temporaryFolder();
+    const onGPU = (quantization: CatalogModel['quantization']) =>
+      prepareModel(
+        catalogModel({ quantization }),
+        { ...options(cache), provider: 'CUDA' },
+        neverAborted,
+      );
+
+    const [whole, blocks] = [await onGPU('None'), await onGPU('Int8')];
+
+    assert.deepEqual(whole.target, { provider: 'CUDA', type: 'bfloat16' });
+    assert.equal(whole.summary.weightBytes, 2 * 125_248);
+    const share = blocks.summary.weightBytes / (4 * 125_248);
+    assert.ok(share > 0.265 && share < 0.3, `${share} of float32`);
   });
 
   it('uses the converted file again, with the figures in it, and makes another for another scheme', async () => {

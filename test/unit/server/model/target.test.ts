@@ -1,24 +1,25 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { numberTypeFor, type StoredType } from '../../../../server/model/target.ts';
+import { targetFor } from '../../../../server/model/target.ts';
 
-describe('numberTypeFor', () => {
-  const cases: [StoredType, string][] = [
-    ['bfloat16', 'BFloat16'],
-    ['float16', 'Float16'],
-    ['float32', 'BFloat16'],
-  ];
-  for (const [stored, want] of cases) {
-    it(`computes a checkpoint in ${stored} with ${want} on a GPU`, () => {
-      assert.equal(numberTypeFor('CUDA', { stored }), want);
+describe('targetFor', () => {
+  const cases = [
+    { stored: 'bfloat16', want: 'bfloat16' },
+    { stored: 'float16', want: 'float16' },
+    { stored: 'float32', want: 'bfloat16' },
+  ] as const;
+  for (const { stored, want } of cases) {
+    it(`computes a checkpoint in ${stored} in ${want} on a GPU`, () => {
+      assert.deepEqual(targetFor('CUDA', { stored }), { provider: 'CUDA', type: want });
     });
   }
 
-  it('computes with what is asked on a GPU', () => {
-    assert.equal(numberTypeFor('CUDA', { asked: 'Float32', stored: 'bfloat16' }), 'Float32');
+  it('computes in what is asked on a GPU', () => {
+    assert.equal(targetFor('CUDA', { asked: 'Float32', stored: 'bfloat16' }).type, 'float32');
+    assert.equal(targetFor('CUDA', { asked: 'Float16', stored: 'bfloat16' }).type, 'float16');
   });
 
-  it('computes with Float32 on a CPU, whatever is asked', () => {
-    assert.equal(numberTypeFor('CPU', { asked: 'Float16', stored: 'float16' }), 'Float32');
+  it('computes in float32 on a CPU, whatever is asked', () => {
+    assert.equal(targetFor('CPU', { asked: 'Float16', stored: 'float16' }).type, 'float32');
   });
 });

@@ -2,12 +2,17 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { FloatTensor } from '../../../../server/model/checkpoint/tensors.ts';
 import type { Artifact } from '../../../../server/model/convert/artifact.ts';
+import { type Provider, targetFor } from '../../../../server/model/target.ts';
 import {
+  artifactBytes,
   artifactWeights,
   checkpointBytes,
   checkpointWeights,
+  wholeBytes,
 } from '../../../../server/model/weights.ts';
 import type { TensorSpec } from '../../../../server/onnx/arch/inventory.ts';
+import { describeModel } from '../../../../server/onnx/arch/registry.ts';
+import { tinyLlamaConfig } from '../../../support/llama-checkpoint.ts';
 
 const data = (length: number) => ({ file: '/f', offset: 0, length });
 const sources = new Map<string, FloatTensor>([
@@ -81,5 +86,31 @@ describe('checkpointBytes', () => {
 
   it('counts everything as float32 while the types are not known', () => {
     assert.equal(checkpointBytes(specs, new Map()), 320 + 160 + 320);
+  });
+});
+
+describe('wholeBytes', () => {
+  it('counts a shared tensor twice on a CPU, where it is cast, and once on a GPU', () => {
+    const tensors: TensorSpec[] = [
+      { name: 'w', shape: [2, 40], role: 'Table' },
+      { name: 'w', shape: [2, 40], role: 'Matrix' },
+    ];
+    const blueprint = { ...describeModel(tinyLlamaConfig), tensors };
+
+    const bytesOn = (provider: Provider) =>
+      wholeBytes(blueprint, sources, targetFor(provider, { stored: 'bfloat16' }));
+
+    assert.deepEqual([bytesOn('CPU'), bytesOn('CUDA')], [160 + 320, 160]);
+  });
+});
+
+describe('artifactBytes', () => {
+  it('believes the file rather than the plan', () => {
+    const spec: TensorSpec = { name: 'int4', shape: [2, 40], role: 'Matrix' };
+    const planned = new Map([[spec, 'Int8']] as const);
+
+    const bytes = artifactBytes(artifact, planned, targetFor('CUDA', { stored: 'float32' }));
+
+    assert.equal(bytes, 2 * 2 * (16 + 2));
   });
 });

@@ -51,7 +51,7 @@ describe('Budget', () => {
       message: /"rl\/a".*\(101 bytes\) of host memory.*\(100 bytes\).*GPUClass.*Int8/,
     });
     assert.throws(() => budget.admit(model, { host: 0, device: 51 }), {
-      message: /\(51 bytes\) of device memory.*\(50 bytes\)/,
+      message: /\(51 bytes\) of device memory.*\(50 bytes\).*maxBatchTokens/,
     });
   });
 

@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { formatsOf, type Quantization } from '../../../../../server/model/convert/plan.ts';
+import {
+  footprint,
+  weightBytes,
+  workingBytes,
+} from '../../../../../server/model/cuda/footprint.ts';
+import { describeModel } from '../../../../../server/onnx/arch/registry.ts';
+import type { FloatType } from '../../../../../server/quant/decode.ts';
+import { tinyLlamaConfig } from '../../../../support/llama-checkpoint.ts';
+
+const llama8B = {
+  ...tinyLlamaConfig,
+  vocab_size: 128_256,
+  hidden_size: 4096,
+  intermediate_size: 14_336,
+  num_hidden_layers: 32,
+  num_attention_heads: 32,
+  num_key_value_heads: 8,
+};
+const parameters = 8_030_261_248;
+
+function work(config: object, quantization: Quantization = 'None', type: FloatType = 'bfloat16') {
+  const blueprint = describeModel(config);
+  const formats = formatsOf(blueprint, quantization);
+  return { decoder: blueprint.decoder, type, formats, maxBatchTokens: 16_384 };
+}
+
+describe('weightBytes', () => {
+  const tied = { ...tinyLlamaConfig, tie_word_embeddings: true };
+  const [hidden, intermediate, vocabulary] = [32, 48, 40];
+  const vectors = 5 * hidden;
+  const values = 2 * hidden * (hidden / 2);
+  const layers = 2 * (hidden * 2 * (hidden + hidden / 2) + 3 * hidden * intermediate);
+  const table = vocabulary * hidden;
+  /** Rows of the down projection end in the middle of a block. */
+  const padded = 2 * hidden * (64 - intermediate);
+
+  it('counts each tensor once in the numbers of the graph', () => {
+    assert.equal(weightBytes(work(tied)), 2 * (vectors + layers + table));
+    assert.equal(weightBytes(work(tied, 'None', 'float32')), 4 * (vectors + layers + table));
+  });
+
+  it('counts codes, and a scale of each block in the numbers of the graph', () => {
+    const int8 = weightBytes(work(tied, 'Int8'));
+    const int4 = weightBytes(work(tied, 'Int4'));
+
+    assert.equal(int8, 2 * vectors + (34 / 32) * (layers + padded + table));
+    const shared = (16 / 32) * values; // v projections keep 8 bits
+    assert.equal(int4, 2 * vectors + (18 / 32) * (layers + padded) + shared + (34 / 32) * table);
+  });
+
+  it('counts flat blocks with a scale in float32, and the vocabulary as it is, for NF4', () => {
+    const bytes = weightBytes(work(tied, 'NF4'));
+
+    assert.equal(bytes, 2 * (vectors + table) + (36 / 64) * layers);
+  });
+
+  it('shows what 8 B parameters take: all of 16 bits, 27 % of float32 in Int8', () => {
+    assert.ok(Math.abs(weightBytes(work(llama8B)) / (2 * parameters) - 1) < 1e-6, 'not 16 bits');
+    assert.equal((weightBytes(work(llama8B, 'Int8')) / (4 * parameters)).toFixed(3), '0.266');
+  });
+});
+
+describe('workingBytes', () => {
+  it('is near what was measured of 8 B parameters at 16,384 tokens: 5.3 GB', () => {
+    const { decoder, ...rest } = work(llama8B);
+
+    const bytes = workingBytes(decoder, rest);
+
+    assert.ok(bytes > 5.0e9 && bytes < 5.8e9, `${bytes} bytes`);
+  });
+
+  it('grows with the tokens of a pass, and not with the layers', () => {
+    const bytes = (maxBatchTokens: number, layers = 2) => {
+      const { decoder, ...rest } = work({ ...llama8B, num_hidden_layers: layers });
+      return workingBytes(decoder, { ...rest, maxBatchTokens });
+    };
+
+    const perToken = (bytes(8192) - bytes(4096)) / 4096;
+    assert.ok(perToken > 100e3 && perToken < 500e3, `${perToken} bytes a token`);
+    assert.equal(bytes(4096), bytes(4096, 5));
+  });
+
+  it('has room for the numbers of one matrix in blocks', () => {
+    const { decoder, ...whole } = work(llama8B);
+    const { formats } = work(llama8B, 'Int8');
+
+    const more = workingBytes(decoder, { ...whole, formats }) - workingBytes(decoder, whole);
+
+    assert.ok(more >= 4096 * 14_336 * 2, `${more} bytes more`);
+  });
+
+  it('has no logits for a reward model', () => {
+    const { decoder, ...rest } = work(llama8B);
+    const score = { name: 'score', rows: 1, columns: 4096 };
+
+    const reward = workingBytes({ ...decoder, head: { task: 'Reward', score } }, rest);
+
+    assert.ok(workingBytes(decoder, rest) - reward > 512 * 128_256 * 10, 'it has logits');
+  });
+
+  it('lets every token choose the same expert', () => {
+    const [layer] = work(tinyLlamaConfig).decoder.layers;
+    assert.ok(layer && layer.mlp.kind !== 'Experts');
+    const router = { name: 'router', rows: 4, columns: 32 };
+    const mlp = {
+      kind: 'Experts' as const,
+      router,
+      experts: [layer.mlp, layer.mlp, layer.mlp, layer.mlp],
+      perToken: 2,
+      isNormalized: true,
+    };
+    const { decoder, ...rest } = work(tinyLlamaConfig);
+
+    const more =
+      workingBytes({ ...decoder, layers: [{ ...layer, mlp }] }, rest) - workingBytes(decoder, rest);
+
+    assert.equal(more, 1.75 * 16_384 * 2 * 2 * 2 * 32);
+  });
+});
+
+describe('footprint', () => {
+  it('is weights, working memory and the process itself', () => {
+    const { decoder, ...rest } = work(llama8B);
+
+    const { device, host } = footprint(decoder, rest);
+
+    const own = device - weightBytes(rest) - workingBytes(decoder, rest);
+    assert.ok(own > 500e6 && own < 700e6, `${own} bytes`);
+    assert.ok(host < 1e9, `${host} bytes of the machine`);
+  });
+});
