@@ -3,6 +3,7 @@
 import { cpus } from 'node:os';
 import { type Batch, pack } from '../server/model/batch/pack.ts';
 import { PassDraft } from '../server/model/batch/pass.ts';
+import { layOutRectangles } from '../server/model/batch/rectangles.ts';
 import type { ScoreRow } from '../server/model/scoring.ts';
 
 const vocabularySize = 32_000;
@@ -62,7 +63,9 @@ function draft(rows: readonly ScoreRow[]): void {
 }
 
 /** Pairs of query and key that attention computes, and how many of them no row asked for. */
-function attention({ rectangles, slots, positions }: Batch): { pairs: number; padding: number } {
+function attention(batch: Batch): { pairs: number; padding: number } {
+  const { positions } = batch;
+  const { rectangles, slots } = layOutRectangles(batch);
   let pairs = 0;
   let padding = 0;
   for (let r = 0; r < rectangles.length; r += 5) {
@@ -99,7 +102,7 @@ for (const { name, rows } of shapes) {
     asked,
     `${batch.tokens.length} (${percent(batch.tokens.length, asked)})`,
     `${chunks} × ${chunkRows}`,
-    batch.rectangles.length / 5,
+    layOutRectangles(batch).rectangles.length / 5,
     (pairs / plainPairs(rows)).toFixed(2),
     percent(padding, pairs),
     time(() => draft(rows)),

@@ -1,48 +1,85 @@
 // From packed rows to the inputs of a graph, by the names that the graph gives them. Pure.
-import type { Blueprint } from '../onnx/arch/blueprint.ts';
-import { ropeInputs, tokenInputs } from '../onnx/arch/decoder.ts';
-import { attentionInputs } from '../onnx/blocks/attention.ts';
+import {
+  attentions,
+  type Decoder,
+  layoutOf,
+  ropeInputs,
+  rotationOf,
+  tokenInputs,
+} from '../onnx/arch/decoder.ts';
+import type { Rotation } from '../onnx/blocks/attention.ts';
 import { headInputs } from '../onnx/blocks/head.ts';
+import { cacheInput, cacheSizes, pageInputs, pageTokensFor } from '../onnx/blocks/pages.ts';
+import { rectangleInputs } from '../onnx/blocks/rectangles.ts';
 import { rewardInputs } from '../onnx/blocks/reward.ts';
 import { RopeTable, regimeOf } from '../onnx/blocks/rope.ts';
+import { cpuTarget } from '../onnx/target.ts';
 import type { Batch, PackedTokens } from './batch/pack.ts';
+import { layOutPages } from './batch/pages.ts';
+import type { TreeOptions } from './batch/prefix-tree.ts';
+import { layOutRectangles } from './batch/rectangles.ts';
 import type { Feed, Feeds } from './engine.ts';
 
 /** Makes the inputs of one model's graphs. Remembers the angles that it has computed. */
 export class Feeder {
-  /** Rows whose lengths give the same may share what they begin with. */
-  readonly regimeOf: (length: number) => number;
-  readonly #ropes: readonly { table: RopeTable; dim: number }[];
+  /** How rows are to be packed for it. */
+  readonly packing: TreeOptions;
+  readonly #ropes: readonly { table: RopeTable; dim: number; of: Rotation['of'] }[];
+  readonly #cacheSizes: ReturnType<typeof cacheSizes>;
 
-  constructor({ ropes }: Pick<Blueprint, 'ropes'>) {
-    this.#ropes = ropes.map((rope) => ({ table: new RopeTable(rope), dim: rope.dim }));
-    this.regimeOf = (length) => Math.max(0, ...ropes.map((rope) => regimeOf(rope, length)));
+  constructor(decoder: Pick<Decoder, 'ropes' | 'layers'>, target = cpuTarget) {
+    const { ropes } = decoder;
+    this.#ropes = ropes.map((rope) => {
+      return { table: new RopeTable(rope), dim: rope.dim, of: rotationOf(decoder, rope, target) };
+    });
+    const isPaged = layoutOf(decoder, target) === 'Pages';
+    this.#cacheSizes = cacheSizes(attentions(decoder));
+    this.packing = {
+      // Rotary scalings may depend on the length of a row.
+      regimeOf: (length) => Math.max(0, ...ropes.map((rope) => regimeOf(rope, length))),
+      ...(isPaged && { pageTokens: pageTokensFor(attentions(decoder)) }),
+    };
   }
 
   /** What the layers take, and the tokens themselves. */
   tokens(packed: PackedTokens): Feeds {
-    const { tokens, positions, rowLengths, rectangles, slots, past, places } = packed;
+    const { pageTokens } = this.packing;
     return {
-      [tokenInputs.tokens.name]: int32(tokens),
-      [tokenInputs.positions.name]: int32(positions),
-      [attentionInputs.rectangles.name]: {
-        type: 'int64',
-        data: rectangles,
-        shape: [rectangles.length / 5, 5],
-      },
-      [attentionInputs.slots.name]: int32(slots),
-      [attentionInputs.past.name]: int32(past),
-      [attentionInputs.places.name]: int32(places),
-      ...Object.fromEntries(
-        this.#ropes.flatMap(({ table, dim }, index) => {
-          const { cos, sin } = table.rows(positions, rowLengths);
-          const ports = ropeInputs(index, dim);
-          const angles = (data: Float32Array): Feed => {
-            return { type: 'float32', data, shape: [positions.length, dim / 2] };
-          };
-          return [[ports.cos.name, angles(cos)] as const, [ports.sin.name, angles(sin)] as const];
-        }),
-      ),
+      [tokenInputs.tokens.name]: int32(packed.tokens),
+      [tokenInputs.positions.name]: int32(packed.positions),
+      ...(pageTokens ? this.#pages(packed, pageTokens) : rectangles(packed)),
+      ...Object.fromEntries(this.#ropes.flatMap((_, index) => this.#angles(packed, index))),
+    };
+  }
+
+  #angles({ positions, rowLengths, leaves }: PackedTokens, index: number): [string, Feed][] {
+    const rope = this.#ropes[index];
+    if (!rope) return [];
+    const { table, dim, of } = rope;
+    const longest = Math.max(...leaves.map(({ length }) => length));
+    const { cos, sin } = of === 'Tokens' ? table.rows(positions, rowLengths) : table.upTo(longest);
+    const ports = ropeInputs(index, dim);
+    const angles = (data: Float32Array): Feed => {
+      return { type: 'float32', data, shape: [(2 * data.length) / dim, dim / 2] };
+    };
+    return [
+      [ports.cos.name, angles(cos)],
+      [ports.sin.name, angles(sin)],
+    ];
+  }
+
+  #pages({ leaves }: PackedTokens, pageTokens: number): Feeds {
+    const { starts, past, table, width, pages, mostOwn, longest } = layOutPages(leaves, pageTokens);
+    const caches = this.#cacheSizes.map(([kvHeads, size]) => {
+      const shape = [pages, pageTokens, kvHeads, size];
+      return [cacheInput(kvHeads, size).name, int64(BigInt64Array.from(shape, BigInt))] as const;
+    });
+    return {
+      [pageInputs.starts.name]: int32(starts),
+      [pageInputs.past.name]: int32(past),
+      [pageInputs.table.name]: int32(table, [leaves.length, width]),
+      [pageInputs.bounds.name]: int32(Int32Array.of(mostOwn, longest)),
+      ...Object.fromEntries(caches),
     };
   }
 
@@ -52,7 +89,7 @@ export class Feeder {
       ...this.tokens(batch),
       [headInputs.scored.name]: int32(scored, scoredShape),
       [headInputs.targets.name]: int32(targets, scoredShape),
-      [headInputs.topK.name]: { type: 'int64', data: BigInt64Array.of(BigInt(topK)), shape: [1] },
+      [headInputs.topK.name]: int64(BigInt64Array.of(BigInt(topK))),
     };
   }
 
@@ -61,8 +98,24 @@ export class Feeder {
   }
 }
 
+function rectangles(packed: PackedTokens): Feeds {
+  const { slots, past, places, rectangles } = layOutRectangles(packed);
+  return {
+    [rectangleInputs.rectangles.name]: int64(rectangles, [rectangles.length / 5, 5]),
+    [rectangleInputs.slots.name]: int32(slots),
+    [rectangleInputs.past.name]: int32(past),
+    [rectangleInputs.places.name]: int32(places),
+  };
+}
+
 const int32 = (data: Int32Array, shape: readonly number[] = [data.length]): Feed => ({
   type: 'int32',
+  data,
+  shape,
+});
+
+const int64 = (data: BigInt64Array, shape: readonly number[] = [data.length]): Feed => ({
+  type: 'int64',
   data,
   shape,
 });

@@ -47,7 +47,7 @@ async function load({ threads, provider }: Params<'load'>): Result<'load'> {
   await Promise.all(holds.splice(0).map((hold) => hold[Symbol.asyncDispose]()));
   const { blueprint, weights } = prepared;
   const engine = await Engine.load(blueprint.graph(weights), { threads });
-  loaded = { engine, feeder: new Feeder(blueprint), model: prepared };
+  loaded = { engine, feeder: new Feeder(blueprint.decoder), model: prepared };
   return null;
 }
 
@@ -55,9 +55,8 @@ async function score(rows: readonly ScoreRow[]): Promise<ScoredRow[]> {
   if (!loaded) throw new AppError('INTERNAL', 'scoring before loading');
   const { engine, feeder, model } = loaded;
   const { vocabularySize } = model.summary;
-  const { regimeOf } = feeder;
   const maxChunkRows = chunkRowsFor(vocabularySize);
-  const batch = pack(rows, { vocabularySize, maxChunkRows, regimeOf });
+  const batch = pack(rows, { vocabularySize, maxChunkRows, ...feeder.packing });
   if (!batch) return unpack(rows, noScores, { answers: [], topK: 0, vocabularySize });
   const results = await engine.run(feeder.scores(batch));
   const scores = {
@@ -79,7 +78,7 @@ const noScores: Scores = {
 async function reward(rows: readonly RewardRow[]): Promise<Float32Array[]> {
   if (!loaded) throw new AppError('INTERNAL', 'scoring before loading');
   const { engine, feeder, model } = loaded;
-  const { last, ...packed } = packTokens(rows, feeder.regimeOf);
+  const { last, ...packed } = packTokens(rows, feeder.packing);
   const feeds = feeder.rewards({ ...packed, last: atLeastTwo(last) });
   const rewards = (await engine.run(feeds)).floats(rewardOutputs.rewards);
   const { length } = model.summary.labels;

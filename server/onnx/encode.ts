@@ -1,6 +1,14 @@
 // A graph as the bytes of an ONNX ModelProto. Knows the field numbers of onnx.proto3, not what operators do.
 // Source: onnx/onnx, onnx/onnx.proto3
-import type { Attribute, ElementType, FileRange, Graph, Node, Port, Tensor } from './graph.ts';
+import {
+  type Attribute,
+  dataTypes,
+  type FileRange,
+  type Graph,
+  type Node,
+  type Port,
+  type Tensor,
+} from './graph.ts';
 import {
   bytesField,
   concat,
@@ -14,16 +22,6 @@ import {
 const irVersion = 10;
 /** Operator sets that our graphs are written against. */
 const opsets = { '': 21, 'com.microsoft': 1 };
-
-const dataTypes: Record<ElementType, number> = {
-  float32: 1,
-  uint8: 2,
-  int32: 6,
-  int64: 7,
-  bool: 9,
-  float16: 10,
-  bfloat16: 16,
-};
 
 /** ModelProto. Weights in files are named relative to "/": the session must be given that base folder. */
 export function encodeModel(graph: Graph): Uint8Array {

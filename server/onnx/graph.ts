@@ -2,6 +2,17 @@
 
 export type ElementType = 'float32' | 'float16' | 'bfloat16' | 'int32' | 'int64' | 'uint8' | 'bool';
 
+/** The numbers of TensorProto.DataType in onnx.proto3. */
+export const dataTypes = {
+  float32: 1,
+  uint8: 2,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+  bfloat16: 16,
+} as const satisfies Record<ElementType, number>;
+
 /** Where bytes lie outside the model: an absolute path and a range in that file. */
 export interface FileRange {
   readonly file: string;

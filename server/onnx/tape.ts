@@ -9,10 +9,12 @@ export interface Value {
 
 /** Operators of domain com.microsoft; every other one is ai.onnx. */
 const contributed = new Set([
+  'GatedRMSNorm',
   'GatherBlockQuantized',
   'GroupQueryAttention',
   'MatMulBnb4',
   'MatMulNBits',
+  'PagedAttention',
   'QuickGelu',
   'RotaryEmbedding',
   'SkipLayerNormalization',

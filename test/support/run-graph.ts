@@ -5,6 +5,7 @@ import type { Weights } from '../../server/onnx/blocks/weights.ts';
 import { encodeModel } from '../../server/onnx/encode.ts';
 import { float32Tensor, type Graph, type Tensor } from '../../server/onnx/graph.ts';
 import { Tape, type Value } from '../../server/onnx/tape.ts';
+import { cpuTarget } from '../../server/onnx/target.ts';
 
 export interface Array2 {
   readonly shape: readonly number[];
@@ -49,9 +50,10 @@ export function weightsOf(tensors: Readonly<Record<string, Tensor>>): Weights {
   };
 }
 
-export const scopeOf = (tape: Tape, weights: Weights): Scope => ({
+export const scopeOf = (tape: Tape, weights: Weights, target = cpuTarget): Scope => ({
   tape,
   weights,
+  target,
   observe: () => {},
 });
 

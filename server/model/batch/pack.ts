@@ -2,27 +2,12 @@
 
 import type { ScoredRow, ScoreRow } from '../scoring.ts';
 import { AskedTokens, type Scored } from './asked.ts';
-import { countUp, growTree, oneRegime, type PrefixTree, type RegimeOf } from './prefix-tree.ts';
-import { planRectangles } from './rectangles.ts';
+import { growTree, type PrefixTree, type TreeOptions } from './prefix-tree.ts';
 
-/** The tokens of a batch, each distinct (prefix, token) once, and how attention runs over them. */
-export interface PackedTokens {
-  /** int32 [N] each: the token, its position in its rows, the length of a row that it belongs to */
-  readonly tokens: Int32Array;
-  readonly positions: Int32Array;
-  readonly rowLengths: Int32Array;
-  /** int32 [S]: token of each slot, rectangles one after another, row by row, a row padded with its last token */
-  readonly slots: Int32Array;
-  /** int32 [P]: tokens of the past of each rectangle that has one, in order of position */
-  readonly past: Int32Array;
-  /** int64 [R, 5]: rows, length, length of the past, start in slots, start in past */
-  readonly rectangles: BigInt64Array;
-  /** int32 [N]: the slot where the attention output of each token is */
-  readonly places: Int32Array;
+/** The tokens of a batch, each distinct (prefix, token) once. */
+export interface PackedTokens extends PrefixTree {
   /** int32 [rows]: the last token of each row */
   readonly last: Int32Array;
-  /** Of each row: where its tokens stand, int32 [length]. Not for the graph. */
-  readonly paths: readonly Int32Array[];
 }
 
 /** A batch that is scored. */
@@ -40,20 +25,18 @@ export interface Scores {
   readonly topLogprobs: Float32Array;
 }
 
-export interface PackOptions {
+export interface PackOptions extends TreeOptions {
   readonly vocabularySize: number;
   /** Most positions whose logits are in memory at once. */
   readonly maxChunkRows: number;
-  /** Rows share what they begin with where this gives the same: rotary scalings may depend on the length of a row. */
-  readonly regimeOf?: RegimeOf;
 }
 
 /** The batch of `rows`, or nothing when no position is scored. */
 export function pack(rows: readonly ScoreRow[], options: PackOptions): Batch | undefined {
   if (!rows.some(isScored)) return undefined;
-  const tree = growTree(tokensOf(rows), options.regimeOf ?? oneRegime);
+  const tree = growTree(tokensOf(rows), options);
   return {
-    ...packTree(tree),
+    ...withLast(tree),
     ...packScored(rows, tree, options.maxChunkRows),
     topK: rows.reduce((most, row) => Math.max(most, topsOf(row, options.vocabularySize)), 0),
   };
@@ -62,43 +45,15 @@ export function pack(rows: readonly ScoreRow[], options: PackOptions): Batch | u
 /** The tokens of `rows` alone, for a model that gives a value per row. */
 export const packTokens = (
   rows: readonly Pick<ScoreRow, 'tokens'>[],
-  regimeOf: RegimeOf = oneRegime,
-): PackedTokens => packTree(growTree(tokensOf(rows), regimeOf));
+  options: TreeOptions = {},
+): PackedTokens => withLast(growTree(tokensOf(rows), options));
 
 const tokensOf = (rows: readonly Pick<ScoreRow, 'tokens'>[]) => rows.map(({ tokens }) => tokens);
 
-function packTree(tree: PrefixTree): PackedTokens {
-  const { tokens, positions, rowLengths, paths } = tree;
-  const last = Int32Array.from(paths, (path) => path.at(-1) ?? 0);
-  return { tokens, positions, rowLengths, ...packAttention(tree), last, paths };
-}
-
-function packAttention({ tokens, leaves }: PrefixTree) {
-  const planned = planRectangles(leaves);
-  const slots = new Int32Array(sum(planned, ({ leaves, length }) => leaves.length * length));
-  const past = new Int32Array(sum(planned, (rectangle) => rectangle.past));
-  const places = new Int32Array(tokens.length);
-  const rectangles: number[] = [];
-  let slot = 0;
-  let pastEnd = 0;
-  for (const rectangle of planned) {
-    const { length } = rectangle;
-    rectangles.push(rectangle.leaves.length, length, rectangle.past, slot, pastEnd);
-    for (const { path, shared } of rectangle.leaves) {
-      past.set(path.subarray(0, rectangle.past), pastEnd);
-      slots.set(path.subarray(rectangle.past), slot);
-      slots.fill(path.at(-1) ?? 0, slot + path.length - rectangle.past, slot + length);
-      const own = path[shared] ?? 0;
-      countUp(places.subarray(own, own + path.length - shared), slot + shared - rectangle.past);
-      slot += length;
-    }
-    pastEnd += rectangle.past;
-  }
-  return { slots, past, rectangles: BigInt64Array.from(rectangles, BigInt), places };
-}
-
-const sum = <T>(items: readonly T[], of: (item: T) => number): number =>
-  items.reduce((total, item) => total + of(item), 0);
+const withLast = (tree: PrefixTree): PackedTokens => ({
+  ...tree,
+  last: Int32Array.from(tree.paths, (path) => path.at(-1) ?? 0),
+});
 
 /** Where to score, each (token, target) once however many rows ask. */
 function packScored(rows: readonly ScoreRow[], tree: PrefixTree, maxChunkRows: number) {

@@ -1,5 +1,5 @@
 // A pass while it is put together: how much it holds so far, and what still fits. Knows tokens, not who asks.
-import { PrefixOrder, toEntry } from './prefix-tree.ts';
+import { inPages, type Leaf, PrefixOrder, toEntry } from './prefix-tree.ts';
 import { pastOf, planRectangles } from './rectangles.ts';
 
 /** What a pass computes, told when it starts. */
@@ -22,42 +22,55 @@ const maxAskedShare = 16;
 
 export class PassDraft {
   readonly #maxTokens: number;
+  /** Undefined: attention is laid out in rectangles. */
+  readonly #pageTokens: number | undefined;
   readonly #order = new PrefixOrder();
-  readonly #size = { rows: 0, tokens: 0, packedTokens: 0 };
+  readonly #size = { rows: 0, tokens: 0 };
+  /** At most: pages may turn out to be shared. */
+  #packedTokens = 0;
   /** Before padding. */
   #slots = 0;
 
-  constructor(maxTokens: number) {
+  constructor(maxTokens: number, pageTokens?: number) {
     this.#maxTokens = maxTokens;
+    this.#pageTokens = pageTokens;
   }
 
   /** Adds a row and says how many tokens it adds to the matrix work; nothing when it does not fit. The first fits. */
   add(row: Int32Array): number | undefined {
     const entry = toEntry(row);
     const { at, shared } = this.#order.find(entry);
-    const added = row.length - shared;
-    const slots = added === 0 ? 0 : row.length - pastOf({ shared });
-    const { rows, tokens, packedTokens } = this.#size;
+    const isThere = shared === row.length;
+    const added = isThere ? 0 : row.length - inPages(shared, this.#pageTokens ?? 1);
+    const slots = isThere || this.#pageTokens ? added : row.length - pastOf({ shared });
+    const { rows, tokens } = this.#size;
     const fits =
-      packedTokens + added <= this.#maxTokens &&
+      this.#packedTokens + added <= this.#maxTokens &&
       this.#slots + slots <= this.#maxTokens * maxSlotsShare &&
       tokens + row.length <= this.#maxTokens * maxAskedShare;
     if (rows > 0 && !fits) return undefined;
     this.#order.insert(entry, at);
     this.#size.rows += 1;
     this.#size.tokens += row.length;
-    this.#size.packedTokens += added;
+    this.#packedTokens += added;
     this.#slots += slots;
     return added;
   }
 
   report(waitedMs: number): Pass {
-    let slots = 0;
-    let needed = 0;
-    for (const { leaves, length, past } of planRectangles(this.#order.leaves())) {
-      slots += leaves.length * length;
-      for (const leaf of leaves) needed += leaf.length - past;
-    }
-    return { ...this.#size, slots, paddedSlots: slots - needed, waitedMs };
+    const leaves = this.#order.leaves(this.#pageTokens ?? 1);
+    const packedTokens = leaves.reduce((sum, { length, shared }) => sum + length - shared, 0);
+    const slots = this.#pageTokens ? { slots: packedTokens, paddedSlots: 0 } : countSlots(leaves);
+    return { ...this.#size, packedTokens, ...slots, waitedMs };
   }
+}
+
+function countSlots(leaves: readonly Leaf[]): Pick<Pass, 'slots' | 'paddedSlots'> {
+  let slots = 0;
+  let needed = 0;
+  for (const { leaves: alike, length, past } of planRectangles(leaves)) {
+    slots += alike.length * length;
+    for (const leaf of alike) needed += leaf.length - past;
+  }
+  return { slots, paddedSlots: slots - needed };
 }

@@ -45,13 +45,22 @@ export interface PrefixTree {
 
 /** Which rows may share: those whose length gives the same number. */
 export type RegimeOf = (length: number) => number;
-export const oneRegime: RegimeOf = () => 0;
 
-export function growTree(rows: readonly Int32Array[], regimeOf: RegimeOf): PrefixTree {
+export interface TreeOptions {
+  /** Default: all rows may share. */
+  readonly regimeOf?: RegimeOf;
+  /** What rows begin with is shared in whole pages of so many tokens. Default 1. */
+  readonly pageTokens?: number;
+}
+
+export function growTree(
+  rows: readonly Int32Array[],
+  { regimeOf = () => 0, pageTokens = 1 }: TreeOptions = {},
+): PrefixTree {
   const entries = rows
     .map((tokens, row) => ({ ...toEntry(tokens, regimeOf(tokens.length)), row }))
     .sort(compareEntries);
-  const found = findLeaves(entries);
+  const found = findLeaves(entries, pageTokens);
   const size = found.reduce((sum, { length, shared }) => sum + length - shared, 0);
   const tokens = new Int32Array(size);
   const positions = new Int32Array(size);
@@ -81,7 +90,10 @@ export function countUp(into: Int32Array, first: number): void {
 }
 
 /** Leaves of rows in order. `covered`: the rows that a leaf begins with, itself the last. */
-function findLeaves<E extends Entry>(sorted: readonly E[]): (Leaf & { covered: E[] })[] {
+function findLeaves<E extends Entry>(
+  sorted: readonly E[],
+  pageTokens: number,
+): (Leaf & { covered: E[] })[] {
   const leaves: (Leaf & { covered: E[] })[] = [];
   let covered: E[] = [];
   let shared = 0;
@@ -93,10 +105,14 @@ function findLeaves<E extends Entry>(sorted: readonly E[]): (Leaf & { covered: E
     if (next && common === length) continue;
     leaves.push({ length, shared, covered });
     covered = [];
-    shared = common;
+    shared = inPages(common, pageTokens);
   }
   return leaves;
 }
+
+/** So much of `length` as fills whole pages. */
+export const inPages = (length: number, pageTokens: number): number =>
+  length - (length % pageTokens);
 
 /** Rows that come one by one, kept in order, so that what each adds to the tree is known without growing it. */
 export class PrefixOrder {
@@ -120,8 +136,8 @@ export class PrefixOrder {
     this.#sorted.splice(at, 0, entry);
   }
 
-  leaves(): Leaf[] {
-    return findLeaves(this.#sorted);
+  leaves(pageTokens: number): Leaf[] {
+    return findLeaves(this.#sorted, pageTokens);
   }
 }
 

@@ -11,6 +11,8 @@ export interface QueuedRow {
 export interface BatchOptions<Row, Result> {
   /** Tokens of a pass at most; what its rows begin with alike counts once. A row that is longer runs alone. */
   maxBatchTokens: number;
+  /** Rows share what they begin with in whole pages of so many tokens. Default: token by token. */
+  pageTokens?: number;
   /** Bounds of what waits. A request beyond them could never be queued: the caller refuses it first. */
   maxQueuedRows: number;
   maxQueuedTokens: number;
@@ -136,7 +138,7 @@ export class BatchQueue<Row extends QueuedRow, Result> {
    * turn for the pass after; whoever stands first there gets at least one row in, however long that is.
    */
   #take(): Item<Row, Result>[] {
-    const draft = new PassDraft(this.#options.maxBatchTokens);
+    const draft = new PassDraft(this.#options.maxBatchTokens, this.#options.pageTokens);
     const items: Item<Row, Result>[] = [];
     const held: Caller<Row, Result>[] = [];
     const turns = this.#turns;

@@ -1,6 +1,6 @@
 // How attention over a prefix tree is cut into rectangles, rows × length queries each. Knows what attention costs,
 // not how it is computed.
-import type { Leaf } from './prefix-tree.ts';
+import { countUp, type Leaf, type PrefixTree } from './prefix-tree.ts';
 
 /** Leaves that are computed side by side: their tokens after the first `past`, padded to `length`. */
 export interface Rectangle<L extends Leaf> {
@@ -9,6 +9,48 @@ export interface Rectangle<L extends Leaf> {
   /** Not 0 only where there is one leaf: the CPU kernel takes a past for a single row. */
   readonly past: number;
 }
+
+/** The rectangles of a batch as arrays. */
+export interface RectangleArrays {
+  /** int32 [S]: token of each slot, rectangles one after another, row by row, a row padded with its last token */
+  readonly slots: Int32Array;
+  /** int32 [P]: tokens of the past of each rectangle that has one, in order of position */
+  readonly past: Int32Array;
+  /** int64 [R, 5]: rows, length, length of the past, start in slots, start in past */
+  readonly rectangles: BigInt64Array;
+  /** int32 [N]: the slot where the attention output of each token is */
+  readonly places: Int32Array;
+}
+
+export function layOutRectangles({
+  tokens,
+  leaves,
+}: Pick<PrefixTree, 'tokens' | 'leaves'>): RectangleArrays {
+  const planned = planRectangles(leaves);
+  const slots = new Int32Array(sum(planned, ({ leaves, length }) => leaves.length * length));
+  const past = new Int32Array(sum(planned, (rectangle) => rectangle.past));
+  const places = new Int32Array(tokens.length);
+  const rectangles: number[] = [];
+  let slot = 0;
+  let pastEnd = 0;
+  for (const rectangle of planned) {
+    const { length } = rectangle;
+    rectangles.push(rectangle.leaves.length, length, rectangle.past, slot, pastEnd);
+    for (const { path, shared } of rectangle.leaves) {
+      past.set(path.subarray(0, rectangle.past), pastEnd);
+      slots.set(path.subarray(rectangle.past), slot);
+      slots.fill(path.at(-1) ?? 0, slot + path.length - rectangle.past, slot + length);
+      const own = path[shared] ?? 0;
+      countUp(places.subarray(own, own + path.length - shared), slot + shared - rectangle.past);
+      slot += length;
+    }
+    pastEnd += rectangle.past;
+  }
+  return { slots, past, rectangles: BigInt64Array.from(rectangles, BigInt), places };
+}
+
+const sum = <T>(items: readonly T[], of: (item: T) => number): number =>
+  items.reduce((total, item) => total + of(item), 0);
 
 /** What one more rectangle costs besides its attention, in pairs of query and key: a few calls of the runtime. */
 const rectangleCost = 2048;

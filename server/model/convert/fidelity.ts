@@ -229,7 +229,7 @@ async function rewards(
   signal: AbortSignal,
 ): Promise<number[]> {
   const engine = await Engine.load(rewardGraph(blueprint.decoder, weights), { threads });
-  const feeder = new Feeder(blueprint);
+  const feeder = new Feeder(blueprint.decoder);
   const width = blueprint.decoder.hidden;
   try {
     const found: number[] = [];

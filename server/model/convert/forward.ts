@@ -53,7 +53,7 @@ const passageTokens = 1024;
 
 /** `rows` in passages, in their order. */
 export function passagesOf(blueprint: Blueprint, rows: readonly Int32Array[]): Passage[] {
-  const feeder = new Feeder(blueprint);
+  const feeder = new Feeder(blueprint.decoder);
   const groups: Int32Array[][] = [];
   let tokens = Infinity;
   for (const row of rows) {
@@ -67,7 +67,7 @@ export function passagesOf(blueprint: Blueprint, rows: readonly Int32Array[]): P
   return groups.map((group) => {
     const packed = packTokens(
       group.map((row) => ({ tokens: row })),
-      feeder.regimeOf,
+      feeder.packing,
     );
     return { packed, rows: group, feeds: feeder.tokens(packed) };
   });

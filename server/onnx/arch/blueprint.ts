@@ -2,6 +2,7 @@
 import type { Rope } from '../blocks/rope.ts';
 import type { Weights } from '../blocks/weights.ts';
 import type { Graph } from '../graph.ts';
+import type { Target } from '../target.ts';
 import type { Task } from './common.ts';
 import { type Decoder, decoderGraph } from './decoder.ts';
 import { inventory, type TensorSpec } from './inventory.ts';
@@ -16,7 +17,7 @@ export interface Blueprint {
   readonly ropes: readonly Rope[];
   readonly tensors: readonly TensorSpec[];
   readonly decoder: Decoder;
-  graph(weights: Weights): Graph;
+  graph(weights: Weights, target?: Target): Graph;
 }
 
 export function blueprintOf(decoder: Decoder): Blueprint {
@@ -29,6 +30,6 @@ export function blueprintOf(decoder: Decoder): Blueprint {
     ropes,
     tensors: inventory((weights) => decoderGraph(decoder, weights)),
     decoder,
-    graph: (weights) => decoderGraph(decoder, weights),
+    graph: (weights, target) => decoderGraph(decoder, weights, target),
   };
 }

@@ -1,21 +1,19 @@
 // A decoder-only transformer as data, and the graph of it. The families beside this file only say what theirs looks like.
-import {
-  type Attention,
-  attention,
-  attentionInputs,
-  type Layout,
-  type Rotation,
-} from '../blocks/attention.ts';
+import { type Attention, attention, type Layout, type Rotation } from '../blocks/attention.ts';
 import { type Experts, experts } from '../blocks/experts.ts';
 import { type LogProbHead, logProbHead } from '../blocks/head.ts';
 import { type Mlp, mlp } from '../blocks/mlp.ts';
 import { addAndNormalize, type Norm, normalize } from '../blocks/norm.ts';
+import { converted, times } from '../blocks/numbers.ts';
+import { canRotate, fitsPages, pagesLayout } from '../blocks/pages.ts';
+import { rectanglesLayout } from '../blocks/rectangles.ts';
 import { rewardHead } from '../blocks/reward.ts';
-import type { Rope } from '../blocks/rope.ts';
+import { isOneRegime, type Rope } from '../blocks/rope.ts';
 import { at, type Scope } from '../blocks/scope.ts';
 import { embedding, type Linear, type MatrixShape, type Weights } from '../blocks/weights.ts';
-import { float32Tensor, type Graph, type Port } from '../graph.ts';
+import type { Graph, Port } from '../graph.ts';
 import { Tape, type Value } from '../tape.ts';
+import { cpuTarget, type Target } from '../target.ts';
 
 /** A transformer. Hidden rows are [n, h] throughout, n the packed tokens of a batch. */
 export interface Decoder {
@@ -71,22 +69,45 @@ export const tokenInputs = {
   positions: { name: 'positions', type: 'int32', shape: ['tokens'] },
 } as const satisfies Record<string, Port>;
 
-/** The angles of the packed tokens for each of the decoder's ropes. */
+/** The angles for each of the decoder's ropes, of what `rotationOf` says. */
 export const ropeInputs = (index: number, dim: number) =>
   ({
-    cos: { name: `rope.${index}.cos`, type: 'float32', shape: ['tokens', dim / 2] },
-    sin: { name: `rope.${index}.sin`, type: 'float32', shape: ['tokens', dim / 2] },
+    cos: { name: `rope.${index}.cos`, type: 'float32', shape: [`angles_${index}`, dim / 2] },
+    sin: { name: `rope.${index}.sin`, type: 'float32', shape: [`angles_${index}`, dim / 2] },
   }) as const satisfies Record<string, Port>;
+
+export const attentions = ({ layers }: Pick<Decoder, 'layers'>): Attention[] =>
+  layers.map((layer) => layer.attention);
+
+/** How tokens are laid out for attention. */
+export const layoutOf = (
+  decoder: Pick<Decoder, 'layers'>,
+  { provider, type }: Target,
+): Layout['kind'] =>
+  provider === 'CUDA' && type !== 'float32' && attentions(decoder).every(fitsPages)
+    ? 'Pages'
+    : 'Rectangles';
+
+/** Whether the angles of a rope come for each token, or for each position. */
+export function rotationOf(
+  decoder: Pick<Decoder, 'layers'>,
+  rope: Rope,
+  target: Target,
+): Rotation['of'] {
+  const isForKernel = attentions(decoder).every((attention) => canRotate(attention, rope.dim));
+  const areForAll = isOneRegime(rope) && layoutOf(decoder, target) === 'Pages';
+  return areForAll && isForKernel ? 'Positions' : 'Tokens';
+}
 
 /**
  * The whole model:
  *
  *   tokens ─ embedding ─ layer ─ … ─ layer ─ norm ─ head
  */
-export function decoderGraph(decoder: Decoder, weights: Weights): Graph {
+export function decoderGraph(decoder: Decoder, weights: Weights, target = cpuTarget): Graph {
   const tape = Tape.start('/model');
-  const scope: Scope = { tape, weights, observe: () => {} };
-  const shared = sharedInputs(tape, decoder);
+  const scope: Scope = { tape, weights, target, observe: () => {} };
+  const shared = sharedInputs(scope, decoder);
   let stream: Stream = { sum: embed(at(scope, 'embed'), decoder) };
   for (const [index, layer] of decoder.layers.entries()) {
     stream = decoderLayer(at(scope, `layers.${index}`), stream, layer, shared);
@@ -101,18 +122,17 @@ export interface Shared {
   readonly rotations: readonly Rotation[];
 }
 
-export function sharedInputs(tape: Tape, { ropes }: Decoder): Shared {
-  const rotations = ropes.map(({ dim }, index) => {
+export function sharedInputs({ tape, target }: Scope, decoder: Decoder): Shared {
+  const rotations = decoder.ropes.map((rope, index) => {
+    const { dim } = rope;
     const ports = ropeInputs(index, dim);
-    return { cos: tape.input(ports.cos), sin: tape.input(ports.sin), dim };
+    const angles = (port: Port) =>
+      converted(tape, tape.input(port), { from: 'float32', to: target.type });
+    const of = rotationOf(decoder, rope, target);
+    return { of, cos: angles(ports.cos), sin: angles(ports.sin), dim };
   });
-  const { rectangles, slots, past, places } = attentionInputs;
-  const layout = {
-    rectangles: tape.input(rectangles),
-    slots: tape.input(slots),
-    past: tape.input(past),
-    places: tape.input(places),
-  };
+  const isPaged = layoutOf(decoder, target) === 'Pages';
+  const layout = isPaged ? pagesLayout(tape, target, attentions(decoder)) : rectanglesLayout(tape);
   return { layout, rotations };
 }
 
@@ -140,7 +160,7 @@ export function embed(scope: Scope, { embedding: table, hidden, vocabularySize }
   const tokens = tape.input(tokenInputs.tokens);
   const shape: MatrixShape = { rows: vocabularySize, columns: hidden };
   const rows = embedding(scope, tokens, table.name, shape);
-  const scaled = table.scale === undefined ? rows : times(tape, rows, table.scale);
+  const scaled = table.scale === undefined ? rows : times(tape, scope.target, rows, table.scale);
   if (!table.positions) return scaled;
   const positions = tape.input(tokenInputs.positions);
   const places = { rows: table.positions.rows, columns: hidden };
@@ -175,7 +195,7 @@ const feedForward = (scope: Scope, x: Value, layer: Mlp | Experts): Value =>
 /** What a block adds to the stream. */
 function finished(scope: Scope, x: Value, norm: Norm | undefined, scale = 1): Value {
   const normed = norm ? normalize(at(scope, 'after'), x, norm) : x;
-  return scale === 1 ? normed : times(scope.tape, normed, scale);
+  return scale === 1 ? normed : times(scope.tape, scope.target, normed, scale);
 }
 
 export const finalNorm = (scope: Scope, stream: Stream, { norm }: Decoder): Value =>
@@ -187,9 +207,3 @@ function decoderHead(scope: Scope, stream: Stream, decoder: Decoder): void {
   if (head.task === 'Reward') rewardHead(scope, x, head.score);
   else logProbHead(scope, x, head);
 }
-
-const times = (tape: Tape, x: Value, factor: number): Value =>
-  tape.op('Mul', [
-    x,
-    tape.constant(`times_${factor}`, float32Tensor(Float32Array.of(factor), [1])),
-  ]);

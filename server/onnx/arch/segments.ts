@@ -1,11 +1,13 @@
 // A decoder in pieces, for work that must not hold the whole model in memory: its embedding, one layer at a time, and
 // its head in slices of the vocabulary. Hidden rows go from piece to piece.
 import { logitsOf } from '../blocks/head.ts';
+import { converted } from '../blocks/numbers.ts';
 import { rewardHead } from '../blocks/reward.ts';
 import type { Scope } from '../blocks/scope.ts';
 import { type Linear, sliceRows, type Weights } from '../blocks/weights.ts';
 import { type Graph, int, int64Tensor, type Port } from '../graph.ts';
 import { Tape, type Value } from '../tape.ts';
+import { cpuTarget, type Target } from '../target.ts';
 import {
   added,
   type Decoder,
@@ -23,7 +25,10 @@ export const hiddenPort = { name: 'hidden', type: 'float32', shape: ['tokens', '
 /** What a piece makes of them. */
 export const nextPort = { name: 'next', type: 'float32', shape: ['tokens', 'h'] } as const;
 
-const scopeOf = (tape: Tape, weights: Weights): Scope => ({ tape, weights, observe: () => {} });
+/** Conversion runs where memory is cheap. */
+const scopeOf = (tape: Tape, weights: Weights, target = cpuTarget): Scope => {
+  return { tape, weights, target, observe: () => {} };
+};
 
 /** tokens → next */
 export function embeddingGraph(decoder: Decoder, weights: Weights): Graph {
@@ -33,17 +38,20 @@ export function embeddingGraph(decoder: Decoder, weights: Weights): Graph {
 }
 
 /** hidden → next */
-export function layerGraph(decoder: Decoder, index: number, weights: Weights): Graph {
+export function layerGraph(
+  decoder: Decoder,
+  index: number,
+  weights: Weights,
+  target: Target = cpuTarget,
+): Graph {
   const tape = Tape.start(`/layers.${index}`);
   const layer = layerAt(decoder, index);
-  const shared = sharedInputs(tape, decoder);
-  const stream = decoderLayer(
-    scopeOf(tape, weights),
-    { sum: tape.input(hiddenPort) },
-    layer,
-    shared,
-  );
-  tape.output(nextPort, added(tape, stream));
+  const scope = scopeOf(tape, weights, target);
+  const shared = sharedInputs(scope, decoder);
+  const { type } = target;
+  const sum = converted(tape, tape.input(hiddenPort), { from: 'float32', to: type });
+  const stream = decoderLayer(scope, { sum }, layer, shared);
+  tape.output(nextPort, converted(tape, added(tape, stream), { from: type, to: 'float32' }));
   return tape.finish();
 }
 
@@ -76,7 +84,7 @@ export function observationGraph(
   weights: Weights,
 ): { graph: Graph; observations: readonly Observation[] } {
   const tape = Tape.start(`/layers.${index}`);
-  const shared = sharedInputs(tape, decoder);
+  const shared = sharedInputs(scopeOf(tape, weights), decoder);
   const layer = layerAt(decoder, index);
   const watch = (folder: string, port: Port) => {
     const inputs = new Map<string, { x: Value; layers: Linear[] }>();
@@ -85,7 +93,7 @@ export function observationGraph(
       if (known) known.layers.push(linear);
       else inputs.set(x.name, { x, layers: [linear] });
     };
-    const scope = { tape: tape.at(folder), weights, observe };
+    const scope = { ...scopeOf(tape.at(folder), weights), observe };
     const stream = decoderLayer(scope, { sum: tape.input(port) }, layer, shared);
     return { stream, inputs: [...inputs.values()] };
   };

@@ -2,9 +2,11 @@
 // Source: Switch Transformers (arXiv:2101.03961), Mixtral (arXiv:2401.04088).
 import { int, int64Tensor } from '../graph.ts';
 import type { Tape, Value } from '../tape.ts';
+import { linear } from './linear.ts';
 import { type Mlp, mlp } from './mlp.ts';
+import { converted } from './numbers.ts';
 import { at, type Scope } from './scope.ts';
-import { type Linear, linear } from './weights.ts';
+import type { Linear } from './weights.ts';
 
 export interface Experts {
   readonly kind: 'Experts';
@@ -25,7 +27,8 @@ export interface Experts {
  * The tokens of an expert are computed together and no token twice; an expert that nobody chose gets zero rows.
  */
 export function experts(scope: Scope, x: Value, layer: Experts): Value {
-  const { tape } = scope;
+  const { tape, target } = scope;
+  const { type } = target;
   const { weights, ids } = route(at(scope, 'router'), x, layer);
   const perToken = tape.constant(`per_token_${layer.perToken}`, int64Tensor([layer.perToken], [1]));
   const flat = tape.constant('flat', int64Tensor([-1], [1]));
@@ -45,7 +48,7 @@ export function experts(scope: Scope, x: Value, layer: Experts): Value {
     int64Tensor([-1, layer.perToken, layer.router.columns], [3]),
   );
   const sum = tape.op('MatMul', [
-    tape.op('Unsqueeze', [weights, middle]), // [n, 1, k]
+    tape.op('Unsqueeze', [converted(tape, weights, { from: 'float32', to: type }), middle]), // [n, 1, k]
     tape.op('Reshape', [inOrder, shape]), // [n, k, h]
   ]);
   return tape.op('Squeeze', [sum, middle]);
@@ -54,7 +57,9 @@ export function experts(scope: Scope, x: Value, layer: Experts): Value {
 /** float32 and int64 [n, k] */
 function route(scope: Scope, x: Value, layer: Experts): Record<'weights' | 'ids', Value> {
   const { tape } = scope;
-  const shares = tape.op('Softmax', [linear(scope, x, layer.router)], { axis: int(-1) });
+  const logits = linear(scope, x, layer.router);
+  const wide = converted(tape, logits, { from: scope.target.type, to: 'float32' });
+  const shares = tape.op('Softmax', [wide], { axis: int(-1) });
   const k = tape.constant(`top_${layer.perToken}`, int64Tensor([layer.perToken], [1]));
   const [weights, ids] = tape.ops('TopK', [shares, k], {}, ['weights', 'ids']);
   if (!layer.isNormalized) return { weights, ids };

@@ -1,9 +1,12 @@
 // From hidden rows to log-probabilities, only where they are asked for and a chunk of rows at a time, so that the
 // logits of a whole batch never exist at once.
-import { float32Tensor, graph, int, int32Tensor, int64Tensor, type Port } from '../graph.ts';
+import { graph, int, int32Tensor, int64Tensor, type Port } from '../graph.ts';
 import type { Tape, Value } from '../tape.ts';
+import type { FloatType } from '../target.ts';
+import { projection } from './linear.ts';
+import { converted, floatConstant } from './numbers.ts';
 import { at, type Scope } from './scope.ts';
-import { type Linear, projection } from './weights.ts';
+import type { Linear } from './weights.ts';
 
 /** Graph inputs of the head. Scored rows come as a rectangle [chunks, rows], padded with any valid index. */
 export const headInputs = {
@@ -43,6 +46,7 @@ export interface LogProbHead {
 export function logProbHead(scope: Scope, hidden: Value, head: LogProbHead): void {
   const { tape } = scope;
   const logits = logitsOf(scope, head);
+  const { type } = scope.target;
   const scored = tape.input(headInputs.scored);
   const targets = tape.input(headInputs.targets);
   const topK = tape.input(headInputs.topK);
@@ -51,7 +55,7 @@ export function logProbHead(scope: Scope, hidden: Value, head: LogProbHead): voi
   const picked = tape.op('Gather', [hidden, scored], { axis: int(0) });
   const body = tape.subgraph(
     'chunk',
-    { inputs: chunkInputs, outputs: { logprobs: perRow(headOutputs.logprobs), ...tops } },
+    { inputs: chunkInputs(type), outputs: { logprobs: perRow(headOutputs.logprobs), ...tops } },
     (inner, rows) => scoreChunk(inner, rows, { logits, wantsTop, topK }),
   );
   const [logprobs, ranks, topIds, topLogprobs] = tape.ops(
@@ -66,13 +70,13 @@ export function logProbHead(scope: Scope, hidden: Value, head: LogProbHead): voi
   tape.output(headOutputs.topLogprobs, topLogprobs);
 }
 
-/** hidden [rows, h] → logits [rows, V] */
+/** hidden [rows, h] → logits [rows, V] in float32 */
 export function logitsOf(scope: Scope, head: LogProbHead): (tape: Tape, x: Value) => Value {
-  const project = projection(at(scope, 'lm_head'), head.projection);
+  const project = projection(at(scope, 'lm_head'), head.projection, { isRepeated: true });
   const { scale = 1, softcap } = head;
   return (tape, x) => {
     const inner = tape.at('lm_head');
-    const logits = project(inner, x);
+    const logits = converted(inner, project(inner, x), { from: scope.target.type, to: 'float32' });
     const scaled = scale === 1 ? logits : multiply(inner, logits, scale);
     if (softcap === undefined) return scaled;
     return multiply(inner, inner.op('Tanh', [multiply(inner, scaled, 1 / softcap)]), softcap);
@@ -80,18 +84,16 @@ export function logitsOf(scope: Scope, head: LogProbHead): (tape: Tape, x: Value
 }
 
 const multiply = (tape: Tape, x: Value, factor: number): Value =>
-  tape.op('Mul', [
-    x,
-    tape.constant(`times_${factor}`, float32Tensor(Float32Array.of(factor), [1])),
-  ]);
+  tape.op('Mul', [x, floatConstant(tape, factor)]);
 
 /** An output of the head as one chunk has it. */
 const perRow = ({ type, shape }: Port) => ({ type, shape: shape.slice(1) });
 
-const chunkInputs = {
-  hidden: { type: 'float32', shape: ['rows', 'h'] },
-  targets: { type: 'int32', shape: ['rows'] },
-} as const;
+const chunkInputs = (type: FloatType) =>
+  ({
+    hidden: { type, shape: ['rows', 'h'] },
+    targets: { type: 'int32', shape: ['rows'] },
+  }) as const;
 
 const tops = {
   ranks: perRow(headOutputs.ranks),
@@ -107,7 +109,7 @@ const tops = {
  */
 function scoreChunk(
   tape: Tape,
-  { hidden, targets }: Record<keyof typeof chunkInputs, Value>,
+  { hidden, targets }: Record<'hidden' | 'targets', Value>,
   outer: { logits: (at: Tape, x: Value) => Value; wantsTop: Value; topK: Value },
 ): Record<keyof typeof headOutputs, Value> {
   const all = tape.op('LogSoftmax', [outer.logits(tape, hidden)], { axis: int(-1) }); // [rows, V]

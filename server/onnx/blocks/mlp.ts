@@ -1,8 +1,10 @@
 // Feed-forward layers.
-import { type Attributes, float, int, string } from '../graph.ts';
+import { type Attributes, float, float32Tensor, int, string } from '../graph.ts';
 import type { Tape, Value } from '../tape.ts';
+import { linear } from './linear.ts';
+import { typedConstant } from './numbers.ts';
 import { at, type Scope } from './scope.ts';
-import { type Linear, linear } from './weights.ts';
+import type { Linear } from './weights.ts';
 
 /** By the names that stand in config.json. */
 const activations = {
@@ -71,7 +73,27 @@ function inner(scope: Scope, x: Value, layer: Mlp): Value {
     layer.kind === 'Gated'
       ? [linear(at(scope, 'gate'), x, layer.gate), linear(at(scope, 'up'), x, layer.up)]
       : halves(tape, linear(at(scope, 'gate_up'), x, layer.gateUp));
+  if (layer.activation === 'SiLU' && scope.target.provider === 'CUDA') {
+    return gatedByNorm(scope, { gate, up }, layer.down.columns);
+  }
   return tape.op('Mul', [activate(tape, gate, layer.activation), up]);
+}
+
+/**
+ * SiLU(gate) · up [n, width] in one pass over memory and with float32 in between: that is GatedRMSNorm,
+ * up / √(mean(up²) + ε) · weight · SiLU(gate), where ε is so large that nothing but √ε is left below, and the weight
+ * is √ε. Both are powers of two, so they cancel exactly while mean(up²) < ε / 2²⁵.
+ */
+function gatedByNorm(
+  { tape, target }: Scope,
+  { gate, up }: Record<'gate' | 'up', Value>,
+  width: number,
+): Value {
+  const power = target.type === 'float16' ? 15 : 40; // float16 ends at 2¹⁶
+  const tensor = float32Tensor(new Float32Array(width).fill(2 ** power), [width]);
+  const name = `two_to_${power}_${width}`;
+  const weight = typedConstant(tape, { name, tensor }, target.type);
+  return tape.op('GatedRMSNorm', [up, weight, gate], { epsilon: float(2 ** (2 * power)) });
 }
 
 /** x [n, 2m] → its left and its right half. */

@@ -1,8 +1,9 @@
 // Normalization of rows, alone and after a residual sum.
 // Sources: Layer Normalization (arXiv:1607.06450), Root Mean Square Layer Normalization (arXiv:1910.07467).
-import { float, float32Tensor, int } from '../graph.ts';
+import { float, int } from '../graph.ts';
 import type { Value } from '../tape.ts';
-import type { Scope } from './scope.ts';
+import { floatConstant, inFloat32 } from './numbers.ts';
+import { exactly, type Scope } from './scope.ts';
 import { vector } from './weights.ts';
 
 /** `<name>.weight`, and `<name>.bias` for Layer. */
@@ -15,17 +16,24 @@ export interface Norm {
   readonly isShifted?: boolean;
 }
 
+/** Of a shifted norm only in float32: see `needsFloat32`. */
 function scale(scope: Scope, { name, length, isShifted }: Norm): Value {
   const weight = vector(scope, `${name}.weight`, length);
   if (!isShifted) return weight;
-  const one = scope.tape.constant('one_float', float32Tensor(Float32Array.of(1), [1]));
-  return scope.tape.op('Add', [weight, one]); // folded when the session is made
+  return scope.tape.op('Add', [weight, floatConstant(scope.tape, 1)]); // folded when the session is made
 }
+
+/** 16 bits would round weight + 1. */
+const needsFloat32 = ({ target }: Scope, { isShifted }: Norm): boolean =>
+  isShifted === true && target.type !== 'float32';
 
 const bias = (scope: Scope, { name, length }: Norm): Value => vector(scope, `${name}.bias`, length);
 
 /** x [n, h] → [n, h]. RMS: x / √(mean(x²) + ε) · weight; Layer: (x - mean) / √(variance + ε) · weight + bias. */
 export function normalize(scope: Scope, x: Value, norm: Norm): Value {
+  if (needsFloat32(scope, norm)) {
+    return inFloat32(scope.tape, scope.target, x, (wide) => normalize(exactly(scope), wide, norm));
+  }
   const attributes = { axis: int(-1), epsilon: float(norm.epsilon), stash_type: int(1) };
   const weight = scale(scope, norm);
   return norm.kind === 'RMS'
@@ -46,6 +54,10 @@ export function addAndNormalize(
   delta: Value,
   norm: Norm,
 ): { normed: Value; sum: Value } {
+  if (needsFloat32(scope, norm)) {
+    const sum = scope.tape.op('Add', [residual, delta]);
+    return { normed: normalize(scope, sum, norm), sum };
+  }
   const weight = scale(scope, norm);
   const [type, inputs] =
     norm.kind === 'RMS'

@@ -53,6 +53,9 @@ export function regimeOf(rope: Rope, length: number): number {
   return 0;
 }
 
+/** Whether all rows are rotated alike, however long they are. */
+export const isOneRegime = ({ type }: Rope): boolean => type !== 'dynamic' && type !== 'longrope';
+
 /** Radians per position of each pair of dimensions: float64 [dim/2]. */
 export function frequencies(rope: Rope, regime = 0): Float64Array {
   const plain = (theta = rope.theta) =>
@@ -149,6 +152,13 @@ export class RopeTable {
     }
     if (this.#rope.type === 'dynamic') this.#forgetLengths();
     return { cos, sin };
+  }
+
+  /** Angles of positions 0 … `count` - 1, for a rope of one regime. */
+  upTo(count: number): Angles {
+    const { cos, sin } = this.#table(0, count - 1);
+    const end = (count * this.#rope.dim) / 2;
+    return { cos: cos.subarray(0, end), sin: sin.subarray(0, end) };
   }
 
   /** One that holds `position`. */

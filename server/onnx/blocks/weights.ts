@@ -1,6 +1,7 @@
 // How a block gets at a weight, whatever its format. Knows operators, not files.
 import { int, type Tensor } from '../graph.ts';
-import type { Tape, Value } from '../tape.ts';
+import type { Value } from '../tape.ts';
+import { converted, typedConstant } from './numbers.ts';
 import type { Scope } from './scope.ts';
 
 /** Numbers as a checkpoint has them. */
@@ -107,7 +108,7 @@ function sliceTensor(
   return { type, shape: [(first / rows) * (to - from), ...rest], data: range };
 }
 
-const weightName = (layer: Linear): string => layer.tiedTo ?? `${layer.name}.weight`;
+export const weightName = (layer: Linear): string => layer.tiedTo ?? `${layer.name}.weight`;
 
 /** A linear layer of a checkpoint: `<name>.weight`, and `<name>.bias` when it has one. */
 export interface Linear extends MatrixShape {
@@ -117,85 +118,32 @@ export interface Linear extends MatrixShape {
   readonly tiedTo?: string;
 }
 
-/** A constant in float32. The Cast is folded when the session is made, once. */
-function asFloat32(tape: Tape, name: string, tensor: Tensor): Value {
-  const constant = tape.constant(name, tensor);
-  if (tensor.type === 'float32') return constant;
-  return tape.once(`float32 ${constant.name}`, () => tape.op('Cast', [constant], { to: int(1) }));
-}
+/** A constant in the numbers of the graph. */
+export const inNumbers = ({ tape, target }: Scope, name: string, tensor: Tensor): Value =>
+  typedConstant(tape, { name, tensor }, target.type);
 
-/** The vector `name` in float32 [n]. */
-export const vector = ({ tape, weights }: Scope, name: string, length: number): Value =>
-  asFloat32(tape, name, weights.vector(name, length));
-
-/** x [n, K] → x·Wᵀ + bias [n, N] */
-export function linear(scope: Scope, x: Value, layer: Linear): Value {
-  scope.observe(layer, x);
-  return projection(scope, layer)(scope.tape, x);
-}
+/** The vector `name` [n]. */
+export const vector = (scope: Scope, name: string, length: number): Value =>
+  inNumbers(scope, name, scope.weights.vector(name, length));
 
 /**
- * `linear` in two steps: the constants belong to the graph of `scope`, the operator to that graph or one inside it.
- * A constant that stands in a subgraph is held twice by the runtime.
- *
- * Gemm reads the checkpoint's [N, K] as it is.
+ * ids [n] → rows [n, h]. For the CPU a table stays as it is in its file, and only the gathered rows are cast; in the
+ * memory of a device it is one with the weight of a tied head.
  */
-export function projection(scope: Scope, layer: Linear): (at: Tape, x: Value) => Value {
-  const { tape, weights } = scope;
-  const name = weightName(layer);
-  const weight = weights.matrix(name, layer);
-  const bias = layer.hasBias ? vector(scope, `${layer.name}.bias`, layer.rows) : undefined;
-  if (weight.format === 'Float') {
-    const w = asFloat32(tape, name, weight.tensor);
-    const attributes = { transB: int(weight.isTransposed ? 0 : 1) };
-    return (at, x) => at.op('Gemm', bias ? [x, w, bias] : [x, w], attributes);
-  }
-  const product =
-    weight.format === 'Blocks' ? blocks(tape, name, weight) : normal(tape, name, weight);
-  return (at, x) => (bias ? at.op('Add', [product(at, x), bias]) : product(at, x));
-}
-
-/** Level 0 computes with the dequantized weights and leaves the activations alone: see docs/quantization.md. */
-function blocks(tape: Tape, name: string, weight: BlockWeight): (at: Tape, x: Value) => Value {
-  const codes = tape.constant(`${name}.codes`, weight.codes);
-  const scales = asFloat32(tape, `${name}.scales`, weight.scales);
-  const attributes = {
-    N: int(weight.rows),
-    K: int(weight.columns),
-    bits: int(weight.bits),
-    block_size: int(weight.blockSize),
-    accuracy_level: int(weight.roundsActivations ? 4 : 0),
-  };
-  return (at, x) => at.op('MatMulNBits', [x, codes, scales], attributes);
-}
-
-function normal(
-  tape: Tape,
-  name: string,
-  weight: NormalFloatWeight,
-): (at: Tape, x: Value) => Value {
-  const codes = tape.constant(`${name}.codes`, weight.codes);
-  const scales = asFloat32(tape, `${name}.scales`, weight.scales);
-  const attributes = {
-    N: int(weight.rows),
-    K: int(weight.columns),
-    block_size: int(weight.blockSize),
-    quant_type: int(1), // NF4
-  };
-  return (at, x) => at.op('MatMulBnb4', [x, codes, scales], attributes);
-}
-
-/** ids [n] → rows [n, h] float32. A 16-bit table stays in its file: only the gathered rows are cast. */
 export function embedding(scope: Scope, ids: Value, name: string, shape: MatrixShape): Value {
-  const { tape } = scope;
+  const { tape, target } = scope;
   const weight = scope.weights.table(name, shape);
   if (weight.format === 'Float') {
-    const rows = tape.op('Gather', [tape.constant(name, weight.tensor), ids], { axis: int(0) });
-    return weight.tensor.type === 'float32' ? rows : tape.op('Cast', [rows], { to: int(1) });
+    const { tensor } = weight;
+    const isOnDevice = target.provider === 'CUDA';
+    const whole = isOnDevice ? inNumbers(scope, name, tensor) : tape.constant(name, tensor);
+    const rows = tape.op('Gather', [whole, ids], { axis: int(0) });
+    const from = isOnDevice ? target.type : tensor.type;
+    return converted(tape, rows, { from, to: target.type });
   }
   const codes = tape.constant(`${name}.codes`, weight.codes);
   const flat = tape.op('Flatten', [codes], { axis: int(1) });
-  const scales = asFloat32(tape, `${name}.scales`, weight.scales);
+  const scales = inNumbers(scope, `${name}.scales`, weight.scales);
   return tape.op('GatherBlockQuantized', [flat, ids, scales], {
     bits: int(weight.bits),
     block_size: int(weight.blockSize),

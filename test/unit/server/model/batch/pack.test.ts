@@ -10,6 +10,10 @@ import {
   type Scores,
   unpack,
 } from '../../../../../server/model/batch/pack.ts';
+import {
+  layOutRectangles,
+  type RectangleArrays,
+} from '../../../../../server/model/batch/rectangles.ts';
 import type { ScoreRow } from '../../../../../server/model/scoring.ts';
 import { alikeRows, beginnings } from '../../../../support/alike-rows.ts';
 import { scoreRow, vocabularySize } from '../../../../support/bigram-model.ts';
@@ -18,7 +22,7 @@ import { scoreAll } from '../../../../support/engine-kit.ts';
 const options = { vocabularySize, maxChunkRows: 4 };
 
 /** The packed tokens that the query of each slot sees, itself the last. */
-function contexts({ slots, past, rectangles }: PackedTokens): Int32Array[] {
+function contexts({ slots, past, rectangles }: RectangleArrays): Int32Array[] {
   const seen: Int32Array[] = [];
   for (let r = 0; r < rectangles.length; r += 5) {
     const [rows = 0, length = 0, pastLength = 0, slot = 0, start = 0] = Array.from(
@@ -37,8 +41,9 @@ function contexts({ slots, past, rectangles }: PackedTokens): Int32Array[] {
 
 /** What attention does for each packed token: the tokens that it sees. */
 function contextsByToken(packed: PackedTokens): Int32Array[] {
-  const seen = contexts(packed);
-  return Array.from(packed.places, (place) => seen[place]!);
+  const laid = layOutRectangles(packed);
+  const seen = contexts(laid);
+  return Array.from(laid.places, (place) => seen[place]!);
 }
 
 /** What a graph of the bigram model gives for `batch`. */
@@ -80,7 +85,8 @@ describe('packTokens', () => {
     const packed = packTokens(rows);
 
     assert.equal(packed.tokens.length, 103);
-    assert.deepEqual([...packed.rectangles].map(Number), [1, 1, 100, 0, 0, 1, 102, 0, 1, 100]);
+    const { rectangles } = layOutRectangles(packed);
+    assert.deepEqual([...rectangles].map(Number), [1, 1, 100, 0, 0, 1, 102, 0, 1, 100]);
     assert.deepEqual(
       [...packed.last].map((at) => packed.tokens[at]),
       [8, 9, 99],
@@ -90,9 +96,10 @@ describe('packTokens', () => {
   it('puts rows of like lengths side by side, the shorter padded with its last token', () => {
     const packed = packTokens([scoreAll([1, 2, 3]), scoreAll([4, 5])]);
 
-    assert.deepEqual([...packed.rectangles].map(Number), [2, 3, 0, 0, 0]);
+    const { rectangles, slots } = layOutRectangles(packed);
+    assert.deepEqual([...rectangles].map(Number), [2, 3, 0, 0, 0]);
     assert.deepEqual(
-      [...packed.slots].map((at) => packed.tokens[at]),
+      [...slots].map((at) => packed.tokens[at]),
       [1, 2, 3, 4, 5, 5],
     );
   });
@@ -100,7 +107,7 @@ describe('packTokens', () => {
   it('shares nothing between rows whose lengths mean different things', () => {
     const rows = [scoreAll([1, 2, 3]), scoreAll([1, 2])];
 
-    assert.equal(packTokens(rows, (length) => Number(length > 2)).tokens.length, 5);
+    assert.equal(packTokens(rows, { regimeOf: (length) => Number(length > 2) }).tokens.length, 5);
     assert.equal(packTokens(rows).tokens.length, 3);
   });
 
@@ -111,7 +118,7 @@ describe('packTokens', () => {
         const seen = contextsByToken(packed);
 
         assert.equal(packed.tokens.length, beginnings(rows).size);
-        assert.equal(new Set(packed.places).size, packed.tokens.length);
+        assert.equal(new Set(layOutRectangles(packed).places).size, packed.tokens.length);
         for (const [at, context] of seen.entries()) {
           assert.equal(context.at(-1), at);
           assert.equal(context.length, packed.positions[at]! + 1);
@@ -145,7 +152,7 @@ describe('packTokens', () => {
 
         const needed = lengths.reduce((sum, length) => sum + length, 0);
         assert.equal(packed.tokens.length, needed);
-        const { rectangles } = packed;
+        const { rectangles } = layOutRectangles(packed);
         let pairs = 0;
         for (let r = 0; r < rectangles.length; r += 5) {
           const [rows = 0, length = 0, past = 0] = Array.from(

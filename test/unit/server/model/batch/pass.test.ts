@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { packTokens } from '../../../../../server/model/batch/pack.ts';
 import { PassDraft } from '../../../../../server/model/batch/pass.ts';
+import { layOutRectangles } from '../../../../../server/model/batch/rectangles.ts';
 import { alikeRows, beginnings } from '../../../../support/alike-rows.ts';
 
 const row = (...tokens: number[]) => Int32Array.from(tokens);
@@ -61,13 +62,33 @@ describe('PassDraft', () => {
         );
         assert.equal(pass.packedTokens, beginnings(taken).size);
         assert.equal(pass.packedTokens, packed.tokens.length);
-        assert.equal(pass.slots, packed.slots.length);
+        assert.equal(pass.slots, layOutRectangles(packed).slots.length);
         assert.ok(taken.length === 1 || pass.packedTokens <= maxTokens, 'over the budget');
         assert.ok(
           taken.length === 1 || pass.slots - pass.paddedSlots <= 2 * maxTokens,
           'more slots than may be',
         );
         assert.equal(pass.waitedMs, 5);
+      }),
+    );
+  });
+
+  it('counts whole pages, of which no attention is padding', () => {
+    fc.assert(
+      fc.property(alikeRows, fc.constantFrom(2, 16), (rows, pageTokens) => {
+        const maxTokens = 200;
+        const draft = new PassDraft(maxTokens, pageTokens);
+        const taken = rows.filter((tokens) => draft.add(tokens) !== undefined);
+
+        const pass = draft.report(0);
+
+        const packed = packTokens(
+          taken.map((tokens) => ({ tokens })),
+          { pageTokens },
+        );
+        assert.equal(pass.packedTokens, packed.tokens.length);
+        assert.deepEqual([pass.slots, pass.paddedSlots], [packed.tokens.length, 0]);
+        assert.ok(taken.length === 1 || pass.packedTokens <= maxTokens, 'over the budget');
       }),
     );
   });

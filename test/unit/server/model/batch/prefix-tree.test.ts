@@ -5,7 +5,6 @@ import {
   compareEntries,
   countUp,
   growTree,
-  oneRegime,
   PrefixOrder,
   type PrefixTree,
   toEntry,
@@ -72,7 +71,7 @@ describe('growTree', () => {
   ];
   for (const { name, rows, want } of cases) {
     it(`keeps ${name}`, () => {
-      const tree = growTree(rowsOf(...rows), oneRegime);
+      const tree = growTree(rowsOf(...rows));
 
       assert.deepEqual(shapeOf(tree), want);
       assert.deepEqual(
@@ -84,10 +83,41 @@ describe('growTree', () => {
 
   it('gives every row back, with each beginning once, whatever the rows', () => {
     fc.assert(
-      fc.property(alikeRows, fc.constantFrom(oneRegime, twoRegimes), (rows, regimeOf) => {
-        const { tokens, positions, rowLengths, paths, leaves } = growTree(rows, regimeOf);
+      fc.property(
+        alikeRows,
+        fc.constantFrom(() => 0, twoRegimes),
+        (rows, regimeOf) => {
+          const { tokens, positions, rowLengths, paths, leaves } = growTree(rows, { regimeOf });
 
-        assert.equal(tokens.length, beginnings(rows, regimeOf).size);
+          assert.equal(tokens.length, beginnings(rows, regimeOf).size);
+          for (const [r, row] of rows.entries()) {
+            const path = paths[r]!;
+            assert.deepEqual(
+              path.map((at) => tokens[at]!),
+              row,
+            );
+            assert.deepEqual(
+              path.map((at) => positions[at]!),
+              Int32Array.from(row.keys()),
+            );
+            for (const at of path) assert.equal(regimeOf(rowLengths[at]!), regimeOf(row.length));
+          }
+          const lengths = new Set(rows.map((row) => row.length));
+          for (const length of rowLengths) assert.ok(lengths.has(length), `no row has ${length}`);
+          const added = leaves.flatMap(({ path, shared }) => [...path.subarray(shared)]);
+          assert.deepEqual(added, [...tokens.keys()]);
+        },
+      ),
+    );
+  });
+});
+
+describe('growTree in pages', () => {
+  it('shares whole pages only, and still answers every row', () => {
+    fc.assert(
+      fc.property(alikeRows, fc.integer({ min: 2, max: 9 }), (rows, pageTokens) => {
+        const { tokens, positions, paths, leaves } = growTree(rows, { pageTokens });
+
         for (const [r, row] of rows.entries()) {
           const path = paths[r]!;
           assert.deepEqual(
@@ -95,15 +125,18 @@ describe('growTree', () => {
             row,
           );
           assert.deepEqual(
+            Int32Array.from(path.keys()),
             path.map((at) => positions[at]!),
-            Int32Array.from(row.keys()),
           );
-          for (const at of path) assert.equal(regimeOf(rowLengths[at]!), regimeOf(row.length));
         }
-        const lengths = new Set(rows.map((row) => row.length));
-        for (const length of rowLengths) assert.ok(lengths.has(length), `no row has ${length}`);
-        const added = leaves.flatMap(({ path, shared }) => [...path.subarray(shared)]);
-        assert.deepEqual(added, [...tokens.keys()]);
+        for (const { shared, length } of leaves) {
+          assert.equal(shared % pageTokens, 0);
+          assert.ok(shared < length, 'a leaf has tokens of its own');
+        }
+        const whole = growTree(rows);
+        assert.ok(tokens.length >= whole.tokens.length, 'more is shared than is alike');
+        const rest = (pageTokens - 1) * (leaves.length - 1);
+        assert.ok(tokens.length <= whole.tokens.length + rest, 'less than whole pages is shared');
       }),
     );
   });
@@ -122,8 +155,8 @@ describe('PrefixOrder', () => {
           assert.equal(before + row.length - shared, beginnings(rows.slice(0, r + 1)).size);
         }
         assert.deepEqual(
-          order.leaves().map(({ length, shared }) => [length, shared]),
-          shapeOf(growTree(rows, oneRegime)),
+          order.leaves(1).map(({ length, shared }) => [length, shared]),
+          shapeOf(growTree(rows)),
         );
       }),
     );

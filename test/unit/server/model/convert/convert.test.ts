@@ -79,7 +79,7 @@ describe('convert', () => {
       [checkpointWeights(sources), artifactWeights(artifact)].map(async (weights) => {
         const engine = await Engine.load(blueprint.graph(weights), { threads: 1 });
         const packed = packTokens(rows.map((tokens) => ({ tokens })));
-        const results = await engine.run(new Feeder(blueprint).rewards(packed));
+        const results = await engine.run(new Feeder(blueprint.decoder).rewards(packed));
         const rewards = Float32Array.from(results.floats(rewardOutputs.rewards));
         await engine.release();
         return rewards;

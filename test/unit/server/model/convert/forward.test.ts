@@ -32,7 +32,7 @@ describe('Forward', () => {
     const passages = passagesOf(blueprint, randomRows([40, 7, 90], 256));
     const forward = new Forward(blueprint, 1);
     const [passage] = passages;
-    const feeder = new Feeder(blueprint);
+    const feeder = new Feeder(blueprint.decoder);
     const whole = await Engine.load(blueprint.graph(weights), { threads: 1 });
     const expected = await whole.run(feeder.rewards(passage!.packed));
 

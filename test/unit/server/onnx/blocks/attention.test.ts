@@ -3,13 +3,14 @@ import { describe, it } from 'node:test';
 import {
   type Attention,
   attention,
-  attentionInputs,
   type Heads,
 } from '../../../../../server/onnx/blocks/attention.ts';
 import type { Norm } from '../../../../../server/onnx/blocks/norm.ts';
+import { rectanglesLayout } from '../../../../../server/onnx/blocks/rectangles.ts';
 import { frequencies, type Rope, RopeTable } from '../../../../../server/onnx/blocks/rope.ts';
 import type { Tensor } from '../../../../../server/onnx/graph.ts';
 import { Tape } from '../../../../../server/onnx/tape.ts';
+import { cpuTarget, type Target } from '../../../../../server/onnx/target.ts';
 import {
   array,
   floats,
@@ -68,23 +69,23 @@ function parts({ heads, kvHeads, headDim, rows }: Given) {
   return { n, width, kvWidth, weights, x: noise(n * hidden, 4).map((value) => 2 * value) };
 }
 
-async function run(given: Given, more: Record<string, Tensor> = {}): Promise<number[]> {
+async function run(
+  given: Given,
+  more: Record<string, Tensor> = {},
+  target = cpuTarget,
+): Promise<number[]> {
   const { heads, kvHeads, headDim, rows, plan, rope } = given;
   const { n, width, kvWidth, weights, x } = parts(given);
   const tape = Tape.start('/m');
   const input = tape.input({ name: 'x', type: 'float32', shape: ['tokens', hidden] });
   const port = (name: string) => ({ name, type: 'float32', shape: ['tokens', 'angles'] }) as const;
   const rotation = rope && {
+    of: 'Tokens' as const,
     cos: tape.input(port('cos')),
     sin: tape.input(port('sin')),
     dim: rope.dim,
   };
-  const layout = {
-    rectangles: tape.input(attentionInputs.rectangles),
-    slots: tape.input(attentionInputs.slots),
-    past: tape.input(attentionInputs.past),
-    places: tape.input(attentionInputs.places),
-  };
+  const layout = rectanglesLayout(tape);
   const tensors = {
     'q.weight': array([width, hidden], weights.q),
     'k.weight': array([kvWidth, hidden], weights.k),
@@ -105,7 +106,10 @@ async function run(given: Given, more: Record<string, Tensor> = {}): Promise<num
     output: { name: 'o', rows: width, columns: width },
     ...given.changes,
   };
-  const y = attention(scopeOf(tape, weightsOf(tensors)), input, layer, { layout, rotation });
+  const y = attention(scopeOf(tape, weightsOf(tensors), target), input, layer, {
+    layout,
+    rotation,
+  });
   tape.output({ name: 'y', type: 'float32', shape: ['tokens', 'h'] }, y);
   const positions = new Int32Array(n);
   for (const row of rows) row.forEach((token, position) => (positions[token] = position));
@@ -220,8 +224,14 @@ const sharing: Plan = {
 };
 const grouped = { heads: 4, kvHeads: 2 };
 
+/** By the kernel for CPU, and in plain operators, as a device computes in float32. */
+const targets: readonly Target[] = [cpuTarget, { provider: 'CUDA', type: 'float32' }];
+
 async function assertAttends(given: Given): Promise<void> {
-  assert.ok(largestDifference(plainly(given), await run(given)) < 1e-5, 'differs');
+  for (const target of targets) {
+    const found = await run(given, {}, target);
+    assert.ok(largestDifference(plainly(given), found) < 1e-5, `differs for ${target.provider}`);
+  }
 }
 
 describe('attention', () => {
