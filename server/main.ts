@@ -4,9 +4,11 @@ import { parseArgs } from 'node:util';
 import { systemClock } from '../common/clock.ts';
 import { parseConfig } from '../common/config.ts';
 import { run } from '../common/lifecycle.ts';
-import { createLogger } from '../common/log.ts';
+import { createLogger, type Logger } from '../common/log.ts';
 import { memoryLimits, serverConfig } from './config.ts';
 import type { ServerListening } from './contract.ts';
+import { Device } from './model/cuda/device.ts';
+import { firstVisible, nvidiaSmi } from './model/cuda/driver.ts';
 import { hubSettings } from './model/hub/settings.ts';
 import { createLoader } from './model/load.ts';
 import { hostMemory } from './model/memory.ts';
@@ -18,6 +20,9 @@ Serves the models of a catalog file: loads them at their first request, keeps th
 Settings are environment variables, see docs/configuration.md.
 `;
 
+/** Of a GPU that does not tell: loads will say why. */
+const unknownBytes = Number.MAX_SAFE_INTEGER;
+
 export async function main(env: NodeJS.ProcessEnv, argv: string[]): Promise<void> {
   const { values } = parseArgs({ args: argv, options: { help: { type: 'boolean', short: 'h' } } });
   if (values.help) {
@@ -26,12 +31,14 @@ export async function main(env: NodeJS.ProcessEnv, argv: string[]): Promise<void
   }
   const config = parseConfig(serverConfig, env);
   const log = createLogger('server', config.REFMODEL_LOG_LEVEL);
+  const device = config.REFMODEL_EXECUTION_PROVIDER === 'CUDA' ? openDevice(env, log) : undefined;
   const load = createLoader({
     cacheDir: config.REFMODEL_CACHE_DIR,
     cacheBytes: config.REFMODEL_CACHE_BYTES,
     hub: hubSettings(config),
     threads: config.REFMODEL_THREADS ?? availableParallelism(),
     provider: config.REFMODEL_EXECUTION_PROVIDER,
+    device,
     log,
   });
   const options = {
@@ -40,9 +47,15 @@ export async function main(env: NodeJS.ProcessEnv, argv: string[]): Promise<void
     closeTimeoutMs: config.REFMODEL_CLOSE_TIMEOUT_MS,
   };
   await run(options, async (signal) => {
-    const memory = memoryLimits(config, { host: hostMemory(), device: Number.MAX_SAFE_INTEGER });
+    const there = { host: hostMemory(), device: (await device?.budget()) ?? unknownBytes };
+    const memory = memoryLimits(config, there);
     const server = await startServer({ config, load, clock: systemClock, log, memory }, signal);
     process.send?.({ port: server.port } satisfies ServerListening);
     return server;
   });
+}
+
+function openDevice(env: NodeJS.ProcessEnv, log: Logger): Device {
+  const driver = nvidiaSmi({ id: firstVisible(env['CUDA_VISIBLE_DEVICES']) });
+  return new Device({ driver, checkLibraries: async () => {}, clock: systemClock, log });
 }

@@ -3,8 +3,12 @@
 import { systemClock } from '../../common/clock.ts';
 import { AppError } from '../../common/errors.ts';
 import type { Logger } from '../../common/log.ts';
+import type { CatalogModel } from '../contract.ts';
+import type { Device } from './cuda/device.ts';
+import { fullPass } from './cuda/first-pass.ts';
 import { type HubSettings, offlineHub } from './hub/settings.ts';
 import { type Bytes, weightMemory } from './memory.ts';
+import type { Prepared } from './protocol.ts';
 import type { Ending, LoadModel } from './scoring.ts';
 import { createSession, Runner } from './session.ts';
 import { Store } from './store/store.ts';
@@ -21,6 +25,8 @@ export interface LoaderOptions {
   readonly threads: number;
   /** Default: CPU. */
   readonly provider?: Provider;
+  /** The GPU, with CUDA. Without it nothing is checked, and estimates stand for what a model takes. */
+  readonly device?: Device;
   readonly log: Logger;
 }
 
@@ -30,10 +36,11 @@ export interface LoaderOptions {
  * the signal when that fired.
  */
 export function createLoader({ threads, log, ...options }: LoaderOptions): LoadModel {
-  const { cacheDir, cacheBytes, hub = offlineHub, provider = 'CPU' } = options;
+  const { cacheDir, cacheBytes, hub = offlineHub, provider = 'CPU', device } = options;
   const sources = { cacheDir, cacheBytes, hub };
   const store = new Store({ dir: cacheDir, budgetBytes: cacheBytes, clock: systemClock });
   return async function loadModel(model, { admit, reserve, report, signal }) {
+    await device?.check();
     signal.throwIfAborted();
     let runner = new Runner(report);
     const stop = () => void runner.kill();
@@ -49,17 +56,15 @@ export function createLoader({ threads, log, ...options }: LoaderOptions): LoadM
         runner = new Runner(report);
         prepared = await prepare();
       }
-      const empty = await weightMemory(runner.pid);
-      signal.throwIfAborted();
       for (const entry of prepared.entries) await holdFor(runner, entry);
       const reserved: Bytes =
         provider === 'CPU' ? { host: prepared.weightBytes, device: 0 } : estimate;
       await reserve(reserved);
       signal.throwIfAborted();
-      await runner.call('load', { threads, provider });
-      const full = await weightMemory(runner.pid);
+      const load = async () => void (await runner.call('load', { threads, provider }));
+      const work = { model, prepared, reserved, load };
+      const memory = await loadMeasured(runner, work, device, signal);
       signal.throwIfAborted();
-      const memory = measured(reserved, empty, full);
       const { identity, weightBytes, fidelity } = prepared;
       const figures = { weightBytes, memory, estimate, fidelity };
       log.info({ model: model.name, ...identity, ...figures }, 'loaded');
@@ -83,10 +88,42 @@ export function createLoader({ threads, log, ...options }: LoaderOptions): LoadM
   }
 }
 
-/** What the runner takes more than when it was empty; the estimate where the system does not tell. */
-function measured(estimate: Bytes, empty: number | undefined, full: number | undefined): Bytes {
-  if (empty === undefined || full === undefined) return estimate;
-  return { ...estimate, host: Math.max(0, full - empty) };
+interface Work {
+  readonly model: CatalogModel;
+  readonly prepared: Prepared;
+  readonly reserved: Bytes;
+  readonly load: () => Promise<void>;
+}
+
+/** What `load` took, as far as that can be measured; what was reserved for the rest. */
+async function loadMeasured(
+  runner: Runner,
+  { model, prepared, reserved, load }: Work,
+  device: Device | undefined,
+  signal: AbortSignal,
+): Promise<Bytes> {
+  const empty = await weightMemory(runner.pid);
+  const loadOnDevice = async () => {
+    await load();
+    await passOnce(runner, model, prepared);
+  };
+  const taken = device ? await device.take(runner, loadOnDevice, signal) : await load();
+  const full = await weightMemory(runner.pid);
+  const isKnown = empty !== undefined && full !== undefined;
+  return {
+    host: isKnown ? Math.max(0, full - empty) : reserved.host,
+    // Less than the weights is no measurement: somebody else gave memory back meanwhile.
+    device: taken && taken >= prepared.weightBytes ? taken : reserved.device,
+  };
+}
+
+/** A pass as large as they come, so that all of its memory is there before others are promised the rest. */
+async function passOnce(runner: Runner, model: CatalogModel, prepared: Prepared): Promise<void> {
+  const { identity, vocabularySize } = prepared;
+  const { maxBatchTokens } = model;
+  const maxSequenceTokens = Math.min(model.maxSequenceTokens, identity.contextTokens);
+  const rows = fullPass({ maxBatchTokens, maxSequenceTokens, vocabularySize });
+  await runner.call(identity.task === 'Reward' ? 'reward' : 'score', rows);
 }
 
 /** Whoever killed it may not do so the next time; the others would end in the same way. */

@@ -21,7 +21,7 @@ export const fitsIn = (bytes: Bytes, limit: Bytes): boolean =>
 
 /**
  * Bytes of a process that weights can be in: its private memory, and the files that it maps, each byte of a file once
- * and whether it was touched yet or not, shared libraries apart. An empty runner has some too, so only the difference
+ * and whether it was touched yet or not, shared libraries and the address space of a GPU apart. An empty runner has some too, so only the difference
  * between two moments says what a model takes. Undefined where the system does not tell.
  */
 export async function weightMemory(pid: number): Promise<number | undefined> {
@@ -45,7 +45,7 @@ const mappingLine = /^([0-9a-f]+)-([0-9a-f]+) \S+ ([0-9a-f]+) (\S+ [1-9]\d*)\s+(
 export function mappedBytes(maps: string): number {
   const ranges = maps.split('\n').flatMap((line) => {
     const [, from = '', to = '', at = '', file = '', path = ''] = mappingLine.exec(line) ?? [];
-    if (!path || /\.so(\.[\d.]+)?$/.test(path)) return [];
+    if (!path || /\.so(\.[\d.]+)?$/.test(path) || path.startsWith('/dev/nvidia')) return [];
     const start = Number.parseInt(at, 16);
     const length = Number.parseInt(to, 16) - Number.parseInt(from, 16);
     return [{ file, start, end: start + length }];

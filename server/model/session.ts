@@ -11,6 +11,9 @@ import type { Ending, Session } from './scoring.ts';
 /** Niceness of runners: the front is to answer whatever they compute. */
 const priority = 10;
 
+/** GPUs are counted as the driver counts them; float32 is not rounded to 19 bits in products. */
+const cudaEnvironment = { CUDA_DEVICE_ORDER: 'PCI_BUS_ID', NVIDIA_TF32_OVERRIDE: '0' };
+
 /** Methods, so that each may take the result of its own call only. */
 interface Waiter {
   resolve(result: unknown): void;
@@ -36,7 +39,11 @@ export class Runner {
   constructor(report: Report) {
     this.#report = report;
     const file = modulePath(import.meta.url, './runner');
-    this.#process = fork(file, { serialization: 'advanced', stdio: ['ignore', 2, 2, 'ipc'] });
+    this.#process = fork(file, {
+      env: { ...process.env, ...cudaEnvironment },
+      serialization: 'advanced',
+      stdio: ['ignore', 2, 2, 'ipc'],
+    });
     if (this.#process.pid !== undefined) lowerPriority(this.#process.pid);
     this.#process.on('message', (message: Message) => this.#hear(message));
     this.ended = new Promise<Exit>((resolve) => {

@@ -3,8 +3,11 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
+import { systemClock } from '../../../../common/clock.ts';
 import { AppError } from '../../../../common/errors.ts';
 import { silentLogger } from '../../../../common/log.ts';
+import { Device } from '../../../../server/model/cuda/device.ts';
+import { nvidiaSmi } from '../../../../server/model/cuda/driver.ts';
 import { createLoader } from '../../../../server/model/load.ts';
 import type { Bytes } from '../../../../server/model/memory.ts';
 import type { Progress } from '../../../../server/model/progress.ts';
@@ -140,6 +143,53 @@ describe('loadModel', () => {
       const ratio = memory.host / weightBytes;
       assert.ok(ratio > 0.8 && ratio < 1.5, `${memory.host} bytes for ${weightBytes} of weights`);
     });
+  });
+
+  it('measures what a load with a whole pass takes of the GPU, one load at a time', async () => {
+    using cache = temporaryFolder();
+    const gpu = {
+      name: 'GPU',
+      computeCapability: 9,
+      driverVersion: '',
+      totalBytes: 1e12,
+      usedBytes: 0,
+    };
+    const device = new Device({
+      driver: {
+        gpu: async () => {
+          gpu.usedBytes += 1e9; // as if each look were at a model more
+          return { ...gpu };
+        },
+        processes: async () => new Map(),
+      },
+      checkLibraries: async () => {},
+      clock: systemClock,
+      log: silentLogger,
+    });
+    const load = createLoader({ cacheDir: cache.path, threads: 1, device, log: silentLogger });
+
+    const sessions = await Promise.all([1, 2].map(() => load(catalogModel(), roomForAll)));
+
+    await Promise.all(sessions.map((session) => session.close()));
+    assert.deepEqual(
+      sessions.map(({ memory }) => memory.device),
+      [1e9, 1e9],
+    );
+  });
+
+  it('starts no runner where the GPU cannot be used', async () => {
+    using cache = temporaryFolder();
+    const missing = new AppError('PROVIDER_UNAVAILABLE', 'no GPU');
+    const device = new Device({
+      driver: nvidiaSmi({ id: '0', command: '/nowhere/nvidia-smi' }),
+      checkLibraries: () => Promise.reject(missing),
+      clock: systemClock,
+      log: silentLogger,
+    });
+    const load = createLoader({ cacheDir: cache.path, threads: 1, device, log: silentLogger });
+
+    await assert.rejects(load(catalogModel(), roomForAll), { code: 'PROVIDER_UNAVAILABLE' });
+    assert.deepEqual(runners(), []);
   });
 
   it('ends the runner when there is no room, and passes the reason on', async () => {

@@ -32,11 +32,12 @@ describe('bytes', () => {
 });
 
 describe('mappedBytes', () => {
-  it('counts each byte of a file once, and no shared library, no anonymous memory', () => {
+  it('counts each byte of a file once, and no shared library, no GPU, no anonymous memory', () => {
     const maps = [
       '1000-3000 r--p 00000000 fe:00 11                         /models/a b.safetensors',
       '5000-7000 r--p 00001000 fe:00 11                         /models/a b.safetensors',
       '8000-9000 r--p 00000000 fe:00 12                         /models/other',
+      '7000-8000 rw-s 00000000 00:05 14                         /dev/nvidia-uvm',
       '9000-a000 r-xp 00000000 fe:00 13                         /lib/libonnxruntime.so.1',
       'a000-b000 rw-p 00000000 00:00 0                          [heap]',
       'b000-c000 rw-p 00000000 00:00 0 ',

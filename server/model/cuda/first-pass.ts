@@ -1,0 +1,21 @@
+// The largest pass that a model may get, for measuring what it works in. Pure.
+import type { ScoreRow } from '../scoring.ts';
+
+export interface PassLimits {
+  readonly maxBatchTokens: number;
+  /** Of a row: what the checkpoint and the catalog allow. */
+  readonly maxSequenceTokens: number;
+  readonly vocabularySize: number;
+}
+
+/** Rows as long as they may be, together `maxBatchTokens`, that share nothing as long as the vocabulary allows. */
+export function fullPass({ maxBatchTokens, maxSequenceTokens, vocabularySize }: PassLimits) {
+  const rows: ScoreRow[] = [];
+  for (let left = maxBatchTokens; left > 0; left -= maxSequenceTokens) {
+    const first = rows.length;
+    const length = Math.min(left, maxSequenceTokens);
+    const tokens = Int32Array.from({ length }, (_, i) => (first + i) % vocabularySize);
+    rows.push({ tokens, scoreFrom: 1, wantsNext: false, topK: 0 });
+  }
+  return rows;
+}
