@@ -1,10 +1,10 @@
 // The memory that a model will take, from shapes and types alone: before anything is fetched, converted or loaded. Pure.
 import type { Blueprint } from '../onnx/arch/blueprint.ts';
+import type { Target } from '../onnx/target.ts';
 import { elements, type FloatTensor } from './checkpoint/tensors.ts';
 import { type Format, formatsOf, type Quantization } from './convert/plan.ts';
 import { footprint } from './cuda/footprint.ts';
 import type { Bytes } from './memory.ts';
-import type { Target } from './target.ts';
 import { checkpointBytes } from './weights.ts';
 
 /** Of one number in the memory of a CPU: a code, and a float32 scale per block. */

@@ -4,6 +4,7 @@ import { systemClock } from '../../common/clock.ts';
 import { AppError } from '../../common/errors.ts';
 import type { Logger } from '../../common/log.ts';
 import type { CatalogModel } from '../contract.ts';
+import type { Provider } from '../onnx/target.ts';
 import type { Device } from './cuda/device.ts';
 import { fullPass } from './cuda/first-pass.ts';
 import { type HubSettings, offlineHub } from './hub/settings.ts';
@@ -12,7 +13,6 @@ import type { Prepared } from './protocol.ts';
 import type { Ending, LoadModel } from './scoring.ts';
 import { createSession, Runner } from './session.ts';
 import { Store } from './store/store.ts';
-import type { Provider } from './target.ts';
 
 export interface LoaderOptions {
   /** Folder of downloaded and converted models; may be shared by several servers. */

@@ -7,6 +7,7 @@ import { type CatalogModel, hubReference } from '../contract.ts';
 import type { Blueprint } from '../onnx/arch/blueprint.ts';
 import { describeModel } from '../onnx/arch/registry.ts';
 import type { Weights } from '../onnx/blocks/weights.ts';
+import type { Provider, Target } from '../onnx/target.ts';
 import { bytesPerNumber } from '../quant/decode.ts';
 import { digestFiles } from './checkpoint/digest.ts';
 import { labelNames } from './checkpoint/labels.ts';
@@ -27,7 +28,7 @@ import { readingsFor } from './convert/probe.ts';
 import { estimateBytes } from './estimate.ts';
 import { Meter } from './progress.ts';
 import type { Description, Prepared } from './protocol.ts';
-import { type Provider, type Target, targetFor } from './target.ts';
+import { targetFor } from './target.ts';
 import { artifactBytes, artifactWeights, checkpointWeights, wholeBytes } from './weights.ts';
 
 /** Change it with every change of the bytes: old files are then left to the LRU and new ones made. */

@@ -2,11 +2,11 @@
 // call has come. Types only.
 import type { ErrorCode } from '../../common/errors.ts';
 import type { CatalogModel } from '../contract.ts';
+import type { Provider } from '../onnx/target.ts';
 import type { HubSettings } from './hub/settings.ts';
 import type { Bytes } from './memory.ts';
 import type { Progress } from './progress.ts';
 import type { RewardRow, ScoredRow, ScoreRow, Session } from './scoring.ts';
-import type { Provider } from './target.ts';
 
 /** What a checkpoint will take, from its config and headers alone. */
 export interface Description {

@@ -1,19 +1,11 @@
-// What a model computes on, and with.
-import type { FloatType } from '../quant/decode.ts';
+// What a model computes on, and with: from what is asked, and what there is.
+import type { FloatType, Provider, Target } from '../onnx/target.ts';
 
-export const providers = ['CPU', 'CUDA'] as const;
-/** Of ONNX Runtime. */
-export type Provider = (typeof providers)[number];
+export const providers = ['CPU', 'CUDA'] as const satisfies readonly Provider[];
 
 export const numberTypes = ['Float32', 'BFloat16', 'Float16'] as const;
 /** As a spec names them. */
 export type NumberType = (typeof numberTypes)[number];
-
-export interface Target {
-  readonly provider: Provider;
-  /** Of the rows between layers, and of the weights that they are multiplied by. */
-  readonly type: FloatType;
-}
 
 const types = {
   Float32: 'float32',

@@ -4,11 +4,11 @@ import { AppError } from '../../common/errors.ts';
 import type { Blueprint } from '../onnx/arch/blueprint.ts';
 import type { TensorSpec } from '../onnx/arch/inventory.ts';
 import type { MatrixShape, Weight, Weights } from '../onnx/blocks/weights.ts';
+import type { Target } from '../onnx/target.ts';
 import { elements, type FloatTensor } from './checkpoint/tensors.ts';
 import { type Artifact, blockSizes, loadedBytes, type PlacedTensor } from './convert/artifact.ts';
 import { type Format, formatsOf } from './convert/plan.ts';
 import { weightBytes } from './cuda/footprint.ts';
-import type { Target } from './target.ts';
 
 /** Weights as the checkpoint has them. */
 export function checkpointWeights(tensors: ReadonlyMap<string, FloatTensor>): Weights {

@@ -1,6 +1,7 @@
 // What the NVIDIA driver tells of the GPU, asked through nvidia-smi: no library of ours need be loaded for that.
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import { z } from 'zod';
 import { AppError } from '../../../common/errors.ts';
 import { isErrno } from '../disk.ts';
 
@@ -88,6 +89,9 @@ function usable(gpu: GPU): GPU {
   throw new AppError('PROVIDER_UNAVAILABLE', message);
 }
 
+/** What a command that fails leaves behind: this one says on its output what is wrong. */
+const failed = z.object({ stdout: z.string(), stderr: z.string(), message: z.string() }).partial();
+
 function noDriver(err: unknown, command: string): AppError {
   if (isErrno(err, 'ENOENT', 'EACCES')) {
     const remedy =
@@ -95,7 +99,7 @@ function noDriver(err: unknown, command: string): AppError {
     const message = `asking the driver for the GPU: there is no ${command}; ${remedy}`;
     return new AppError('PROVIDER_UNAVAILABLE', message, { cause: err });
   }
-  const { stdout = '', stderr = '', message = '' } = Object(err) as Partial<Record<string, string>>;
+  const { stdout = '', stderr = '', message = '' } = failed.parse(err);
   const said = [stdout, stderr, message].map((text) => text.trim()).find(Boolean);
   const text = `asking the driver for the GPU: ${said?.split('\n')[0]}`;
   return new AppError('PROVIDER_UNAVAILABLE', text, { cause: err });

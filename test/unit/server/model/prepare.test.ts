@@ -7,7 +7,7 @@ import type { CatalogModel } from '../../../../server/contract.ts';
 import { offlineHub } from '../../../../server/model/hub/settings.ts';
 import { describeSize, prepareModel } from '../../../../server/model/prepare.ts';
 import { Store } from '../../../../server/model/store/store.ts';
-import type { Provider } from '../../../../server/model/target.ts';
+import type { Provider } from '../../../../server/onnx/target.ts';
 import { catalogModel, goldenRoot, neverAborted } from '../../../support/engine-kit.ts';
 import { tinyLlama, writeCheckpoint } from '../../../support/llama-checkpoint.ts';
 import { type TemporaryFolder, temporaryFolder } from '../../../support/temporary-folder.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { FloatTensor } from '../../../../server/model/checkpoint/tensors.ts';
 import type { Artifact } from '../../../../server/model/convert/artifact.ts';
-import { type Provider, targetFor } from '../../../../server/model/target.ts';
+import { targetFor } from '../../../../server/model/target.ts';
 import {
   artifactBytes,
   artifactWeights,
@@ -12,6 +12,7 @@ import {
 } from '../../../../server/model/weights.ts';
 import type { TensorSpec } from '../../../../server/onnx/arch/inventory.ts';
 import { describeModel } from '../../../../server/onnx/arch/registry.ts';
+import type { Provider } from '../../../../server/onnx/target.ts';
 import { tinyLlamaConfig } from '../../../support/llama-checkpoint.ts';
 
 const data = (length: number) => ({ file: '/f', offset: 0, length });
