@@ -4,7 +4,7 @@ import { bytes, milliseconds, port } from '../common/config.ts';
 import { logLevels } from '../common/log.ts';
 import { hubVariables } from './model/hub/settings.ts';
 import type { Bytes } from './model/memory.ts';
-import { providers } from './model/target.ts';
+import { providers } from './onnx/target.ts';
 
 const count = (fallback: number) => z.coerce.number().int().positive().default(fallback);
 const minutes = 60_000;

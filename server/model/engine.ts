@@ -3,6 +3,7 @@ import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { AppError } from '../../common/errors.ts';
 import { encodeModel } from '../onnx/encode.ts';
 import type { Graph } from '../onnx/graph.ts';
+import type { Provider } from '../onnx/target.ts';
 
 /** An array that goes in or comes out. */
 export type Feed =
@@ -13,6 +14,8 @@ export type Feeds = Readonly<Record<string, Feed>>;
 
 export interface EngineOptions {
   readonly threads: number;
+  /** Default: CPU. */
+  readonly provider?: Provider;
 }
 
 /** A graph with its weights in memory. Running it blocks this process: the front has none. */
@@ -26,9 +29,12 @@ export class Engine {
   }
 
   /** Throws OUT_OF_MEMORY, or LOAD_FAILED with the runtime's message. */
-  static async load(graph: Graph, { threads }: EngineOptions): Promise<Engine> {
+  static async load(graph: Graph, { threads, provider }: EngineOptions): Promise<Engine> {
     try {
-      const options = sessionOptions(threads, roundsActivations(graph));
+      const options =
+        provider === 'CUDA'
+          ? sessionOptions(threads, ['cuda', onDevice(graph)])
+          : sessionOptions(threads, ['cpu', onProcessor(graph)]);
       return new Engine(await InferenceSession.create(encodeModel(graph), options));
     } catch (err: unknown) {
       throw engineError(err, 'LOAD_FAILED');
@@ -73,8 +79,11 @@ export class Results {
   }
 }
 
-const sessionOptions = (threads: number, packs: boolean): InferenceSession.SessionOptions => ({
-  executionProviders: ['cpu'],
+const sessionOptions = (
+  threads: number,
+  [provider, session]: readonly ['cpu' | 'cuda', Readonly<Record<string, string>>],
+): InferenceSession.SessionOptions => ({
+  executionProviders: [provider],
   // Folds the casts of 16-bit weights; the operators are fused as they are written.
   graphOptimizationLevel: 'basic',
   intraOpNumThreads: threads,
@@ -85,13 +94,30 @@ const sessionOptions = (threads: number, packs: boolean): InferenceSession.Sessi
     session: {
       // Paths of weights are checked in source.ts, links resolved; the runtime sees them relative to this.
       model_external_initializers_file_folder_path: '/',
-      // Packed float weights run hardly faster, take long to load, and are copies of what lies in the page cache. The
-      // kernels that round activations exist for packed weights only.
-      disable_prepacking: packs ? '0' : '1',
+      ...session,
       // Several runners share the cores: a pool that spins takes them from its neighbours.
       intra_op: { allow_spinning: '0' },
     },
   },
+});
+
+/**
+ * Packed float weights run hardly faster, take long to load, and are copies of what lies in the page cache. The kernels
+ * that round activations exist for packed weights only.
+ */
+const onProcessor = (graph: Graph) => ({
+  disable_prepacking: roundsActivations(graph) ? '0' : '1',
+});
+
+/** Operators that decide on the host what the device is to do next. */
+const hostBound = new Set(['Loop', 'NonZero']);
+
+const onDevice = ({ nodes }: Graph) => ({
+  disable_prepacking: '1',
+  // Weights take their own size, not the next power of two.
+  use_device_allocator_for_initializers: '1',
+  // A node that the device cannot run would be slow and silent about it.
+  disable_cpu_ep_fallback: nodes.some(({ type }) => hostBound.has(type)) ? '0' : '1',
 });
 
 /** Whether any kernel in `graph`, or in a graph inside it, is to round activations. */

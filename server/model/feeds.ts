@@ -2,14 +2,14 @@
 import {
   attentions,
   type Decoder,
-  layoutOf,
+  pageTokensOf,
   ropeInputs,
   rotationOf,
   tokenInputs,
 } from '../onnx/arch/decoder.ts';
 import type { Rotation } from '../onnx/blocks/attention.ts';
 import { headInputs } from '../onnx/blocks/head.ts';
-import { cacheInput, cacheSizes, pageInputs, pageTokensFor } from '../onnx/blocks/pages.ts';
+import { cacheInput, cacheSizes, pageInputs } from '../onnx/blocks/pages.ts';
 import { rectangleInputs } from '../onnx/blocks/rectangles.ts';
 import { rewardInputs } from '../onnx/blocks/reward.ts';
 import { RopeTable, regimeOf } from '../onnx/blocks/rope.ts';
@@ -32,12 +32,11 @@ export class Feeder {
     this.#ropes = ropes.map((rope) => {
       return { table: new RopeTable(rope), dim: rope.dim, of: rotationOf(decoder, rope, target) };
     });
-    const isPaged = layoutOf(decoder, target) === 'Pages';
     this.#cacheSizes = cacheSizes(attentions(decoder));
     this.packing = {
       // Rotary scalings may depend on the length of a row.
       regimeOf: (length) => Math.max(0, ...ropes.map((rope) => regimeOf(rope, length))),
-      ...(isPaged && { pageTokens: pageTokensFor(attentions(decoder)) }),
+      pageTokens: pageTokensOf(decoder, target),
     };
   }
 

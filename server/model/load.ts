@@ -61,7 +61,7 @@ export function createLoader({ threads, log, ...options }: LoaderOptions): LoadM
         provider === 'CPU' ? { host: prepared.weightBytes, device: 0 } : estimate;
       await reserve(reserved);
       signal.throwIfAborted();
-      const load = async () => void (await runner.call('load', { threads, provider }));
+      const load = async () => void (await runner.call('load', { threads }));
       const work = { model, prepared, reserved, load };
       const memory = await loadMeasured(runner, work, device, signal);
       signal.throwIfAborted();

@@ -33,7 +33,11 @@ export function loadForServing(load: LoadModel, options: LoadedOptions): Load<Lo
     return {
       model,
       session,
-      ...queueFor(session, { ...queueOptions, maxBatchTokens: model.maxBatchTokens }),
+      ...queueFor(session, {
+        ...queueOptions,
+        maxBatchTokens: model.maxBatchTokens,
+        pageTokens: session.pageTokens,
+      }),
       maxSequenceTokens: Math.min(model.maxSequenceTokens, session.identity.contextTokens),
       memory: session.memory,
       ended: session.ended,

@@ -5,6 +5,7 @@ import { type FileHandle, readlink } from 'node:fs/promises';
 import { AppError } from '../../common/errors.ts';
 import { type CatalogModel, hubReference } from '../contract.ts';
 import type { Blueprint } from '../onnx/arch/blueprint.ts';
+import { pageTokensOf } from '../onnx/arch/decoder.ts';
 import { describeModel } from '../onnx/arch/registry.ts';
 import type { Weights } from '../onnx/blocks/weights.ts';
 import type { Provider, Target } from '../onnx/target.ts';
@@ -90,6 +91,7 @@ export async function prepareModel(
     summary: {
       folder,
       vocabularySize: blueprint.vocabularySize,
+      pageTokens: pageTokensOf(blueprint.decoder, target),
       labels: labelNames(config, blueprint.labels ?? 0),
       weightBytes: found.weightBytes,
       entries: found.entries,

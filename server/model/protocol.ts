@@ -16,7 +16,7 @@ export interface Description {
 export interface Prepared
   extends Pick<
     Session,
-    'folder' | 'identity' | 'vocabularySize' | 'labels' | 'weightBytes' | 'fidelity'
+    'folder' | 'identity' | 'vocabularySize' | 'labels' | 'weightBytes' | 'fidelity' | 'pageTokens'
   > {
   /** Of the cache folder: what must stay while the model is loaded. */
   readonly entries: readonly string[];
@@ -41,7 +41,7 @@ export interface Calls {
     params: { model: CatalogModel; sources: Sources; threads: number; provider: Provider };
     result: Prepared;
   };
-  load: { params: { threads: number; provider: Provider }; result: null };
+  load: { params: { threads: number }; result: null };
   score: { params: readonly ScoreRow[]; result: ScoredRow[] };
   reward: { params: readonly RewardRow[]; result: Float32Array[] };
 }

@@ -39,15 +39,13 @@ async function prepare({ model, sources, ...options }: Params<'prepare'>): Resul
   return prepared.summary;
 }
 
-async function load({ threads, provider }: Params<'load'>): Result<'load'> {
+async function load({ threads }: Params<'load'>): Result<'load'> {
   if (!prepared) throw new AppError('INTERNAL', 'loading before preparing');
-  if (provider !== 'CPU') {
-    throw new AppError('PROVIDER_UNAVAILABLE', `loading: there is no graph for ${provider} yet`);
-  }
   await Promise.all(holds.splice(0).map((hold) => hold[Symbol.asyncDispose]()));
-  const { blueprint, weights } = prepared;
-  const engine = await Engine.load(blueprint.graph(weights), { threads });
-  loaded = { engine, feeder: new Feeder(blueprint.decoder), model: prepared };
+  const { blueprint, weights, target } = prepared;
+  const { provider } = target;
+  const engine = await Engine.load(blueprint.graph(weights, target), { threads, provider });
+  loaded = { engine, feeder: new Feeder(blueprint.decoder, target), model: prepared };
   return null;
 }
 

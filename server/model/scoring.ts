@@ -45,6 +45,8 @@ export interface Session {
   readonly labels: readonly string[];
   /** Bytes of the weights as loaded. */
   readonly weightBytes: number;
+  /** Rows of a pass share what they begin with in whole pages of so many tokens. Absent: token by token. */
+  readonly pageTokens?: number;
   /** How far a converted model is from its checkpoint. */
   readonly fidelity?: ModelState['fidelity'];
   /** What the runner took while it loaded: weights, tables, and a first pass. More than an empty runner has. */

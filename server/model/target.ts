@@ -1,7 +1,6 @@
-// What a model computes on, and with: from what is asked, and what there is.
-import type { FloatType, Provider, Target } from '../onnx/target.ts';
-
-export const providers = ['CPU', 'CUDA'] as const satisfies readonly Provider[];
+// What a model computes with, on what it computes on.
+import { cpuTarget, type Provider, type Target } from '../onnx/target.ts';
+import type { FloatType } from '../quant/decode.ts';
 
 export const numberTypes = ['Float32', 'BFloat16', 'Float16'] as const;
 /** As a spec names them. */
@@ -18,7 +17,7 @@ export function targetFor(
   provider: Provider,
   { asked, stored }: { asked?: NumberType; stored: FloatType },
 ): Target {
-  if (provider === 'CPU') return { provider, type: 'float32' };
+  if (provider === 'CPU') return cpuTarget;
   if (asked) return { provider, type: types[asked] };
   return { provider, type: stored === 'float16' ? 'float16' : 'bfloat16' };
 }

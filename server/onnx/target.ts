@@ -1,13 +1,13 @@
 // What a graph is made for: what runs it, and the numbers that it computes with.
+import type { FloatType } from '../quant/decode.ts';
 
+export const providers = ['CPU', 'CUDA'] as const;
 /** Of ONNX Runtime. */
-export type Provider = 'CPU' | 'CUDA';
-
-/** Of the rows between layers, and of the weights that they are multiplied by. */
-export type FloatType = 'float32' | 'bfloat16' | 'float16';
+export type Provider = (typeof providers)[number];
 
 export interface Target {
   readonly provider: Provider;
+  /** Of the rows between layers, and of the weights that they are multiplied by. */
   readonly type: FloatType;
 }
 

@@ -5,6 +5,7 @@ import { silentLogger } from '../../common/log.ts';
 import type { CatalogModel } from '../../server/contract.ts';
 import { createLoader } from '../../server/model/load.ts';
 import type { LoadSteps, ScoreRow, Session } from '../../server/model/scoring.ts';
+import type { Provider } from '../../server/onnx/target.ts';
 
 export const neverAborted = new AbortController().signal;
 export const goldenRoot = path.resolve(import.meta.dirname, '../golden');
@@ -30,13 +31,13 @@ export const roomForAll: LoadSteps = {
   signal: neverAborted,
 };
 
-/** Loads, calls `use`, closes. */
+/** Loads, calls `use`, closes. Default: on the CPU. */
 export async function withSession(
   cacheDir: string,
-  changes: Partial<CatalogModel>,
+  { provider, ...changes }: Partial<CatalogModel> & { provider?: Provider },
   use: (session: Session) => Promise<void>,
 ): Promise<void> {
-  const load = createLoader({ cacheDir, threads: 1, log: silentLogger });
+  const load = createLoader({ cacheDir, threads: 1, provider, log: silentLogger });
   const session = await load(catalogModel(changes), roomForAll);
   try {
     await use(session);

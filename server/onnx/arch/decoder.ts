@@ -5,7 +5,7 @@ import { type LogProbHead, logProbHead } from '../blocks/head.ts';
 import { type Mlp, mlp } from '../blocks/mlp.ts';
 import { addAndNormalize, type Norm, normalize } from '../blocks/norm.ts';
 import { converted, times } from '../blocks/numbers.ts';
-import { canRotate, fitsPages, pagesLayout } from '../blocks/pages.ts';
+import { canRotate, fitsPages, pagesLayout, pageTokensFor } from '../blocks/pages.ts';
 import { rectanglesLayout } from '../blocks/rectangles.ts';
 import { rewardHead } from '../blocks/reward.ts';
 import { isOneRegime, type Rope } from '../blocks/rope.ts';
@@ -87,6 +87,10 @@ export const layoutOf = (
   provider === 'CUDA' && type !== 'float32' && attentions(decoder).every(fitsPages)
     ? 'Pages'
     : 'Rectangles';
+
+/** Tokens of a page, where attention is laid out in pages: what rows begin with is shared in whole ones. */
+export const pageTokensOf = (decoder: Pick<Decoder, 'layers'>, target: Target) =>
+  layoutOf(decoder, target) === 'Pages' ? pageTokensFor(attentions(decoder)) : undefined;
 
 /** Whether the angles of a rope come for each token, or for each position. */
 export function rotationOf(

@@ -1,8 +1,9 @@
 // From hidden rows to log-probabilities, only where they are asked for and a chunk of rows at a time, so that the
 // logits of a whole batch never exist at once.
+
+import type { FloatType } from '../../quant/decode.ts';
 import { graph, int, int32Tensor, int64Tensor, type Port } from '../graph.ts';
 import type { Tape, Value } from '../tape.ts';
-import type { FloatType } from '../target.ts';
 import { projection } from './linear.ts';
 import { converted, floatConstant } from './numbers.ts';
 import { at, type Scope } from './scope.ts';

@@ -91,7 +91,7 @@ export function attendPages(scope: Scope, x: Value, layer: Attention, given: Giv
   const { pages, rotation } = given;
   const table = rotation?.of === 'Positions' ? rotation : undefined;
   const { tokens, norms } =
-    (rotation?.of !== 'Tokens' && inOne(scope, x, layer)) || apart(tape, given.inputs(), layer);
+    (rotation?.of !== 'Tokens' && inOne(scope, x, layer)) || apart(scope, given.inputs(), layer);
   const { keys, values } = cachesOf(pages, layer);
   const { starts, past, bounds } = pages;
   const angles = table && { cos: table.cos, sin: table.sin };
@@ -151,8 +151,9 @@ interface Tokens {
   readonly norms?: { readonly q: Value; readonly k: Value; readonly epsilon: number };
 }
 
-function apart(tape: Tape, { q, k, v }: Inputs, { heads, kvHeads, headDim }: Attention): Tokens {
-  const wide = (x: Value, count: number) => widen(tape, x, count, headDim);
+function apart({ tape, target }: Scope, { q, k, v }: Inputs, layer: Attention): Tokens {
+  const { heads, kvHeads, headDim } = layer;
+  const wide = (x: Value, count: number) => widen(tape, x, { count, headDim, target });
   return { tokens: { q: wide(q, heads), k: wide(k, kvHeads), v: wide(v, kvHeads) } };
 }
 

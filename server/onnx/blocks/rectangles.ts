@@ -118,7 +118,7 @@ function attendRectangle(
   const before = slice(tape, layout.past, firstPast, past);
   const width = widened(headDim);
   const take = (x: Value, indices: Value, count: number) =>
-    widen(tape, tape.op('Gather', [x, indices], { axis: int(0) }), count, headDim);
+    widen(tape, tape.op('Gather', [x, indices], { axis: int(0) }), { count, headDim, target });
   const own = (x: Value, count: number) =>
     tape.op('Reshape', [take(x, slots, count), shapeOf(tape, [rows, length, count * width])]);
   const cached = (x: Value) => {

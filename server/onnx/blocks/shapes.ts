@@ -1,6 +1,8 @@
 // Shapes as values of a graph, and heads as wide as the kernels of attention want them.
 import { int, int64Tensor } from '../graph.ts';
 import type { Tape, Value } from '../tape.ts';
+import type { Target } from '../target.ts';
+import { inFloat32 } from './numbers.ts';
 
 export const shapeConstant = (tape: Tape, shape: readonly number[]): Value =>
   tape.constant(`shape_${shape.join('_')}`, int64Tensor(shape, [shape.length]));
@@ -17,7 +19,11 @@ export const shapeOf = (tape: Tape, parts: readonly (Value | number)[]): Value =
 export const widened = (headDim: number): number => Math.ceil(headDim / 8) * 8;
 
 /** x [n, count·d] → [n, count·widened(d)]: zeros at the end of each head, which add nothing to a product. */
-export function widen(tape: Tape, x: Value, count: number, headDim: number): Value {
+export function widen(
+  tape: Tape,
+  x: Value,
+  { count, headDim, target }: { count: number; headDim: number; target: Target },
+): Value {
   const width = widened(headDim);
   if (width === headDim) return x;
   const heads = tape.op('Reshape', [x, shapeConstant(tape, [-1, count, headDim])]);
@@ -25,7 +31,8 @@ export function widen(tape: Tape, x: Value, count: number, headDim: number): Val
     `pads_${width - headDim}`,
     int64Tensor([0, 0, 0, 0, 0, width - headDim], [6]),
   );
-  const wide = tape.op('Pad', [heads, pads]);
+  // CUDA pads no bfloat16.
+  const wide = inFloat32(tape, target, heads, (heads) => tape.op('Pad', [heads, pads]));
   return tape.op('Reshape', [wide, shapeConstant(tape, [-1, count * width])]);
 }
 
