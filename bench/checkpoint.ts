@@ -19,6 +19,8 @@ export interface Shape {
   readonly layers: number;
   readonly heads: number;
   readonly kvHeads: number;
+  /** The output projection is the embedding. */
+  readonly isTied: boolean;
 }
 
 /** Llama 3.2 1B: 1.24 B parameters, its embedding tied. */
@@ -29,6 +31,18 @@ export const oneBillion: Shape = {
   layers: 16,
   heads: 32,
   kvHeads: 8,
+  isTied: true,
+};
+
+/** Llama 3.1 8B: 8.03 B parameters. */
+export const eightBillion: Shape = {
+  vocabulary: 128_256,
+  hidden: 4096,
+  intermediate: 14_336,
+  layers: 32,
+  heads: 32,
+  kvHeads: 8,
+  isTied: false,
 };
 
 const configOf = (shape: Shape) => ({
@@ -43,7 +57,7 @@ const configOf = (shape: Shape) => ({
   max_position_embeddings: 8192,
   rope_theta: 500_000,
   rms_norm_eps: 1e-5,
-  tie_word_embeddings: true,
+  tie_word_embeddings: shape.isTied,
   torch_dtype: 'bfloat16',
 });
 
