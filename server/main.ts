@@ -9,26 +9,36 @@ import { memoryLimits, serverConfig } from './config.ts';
 import type { ServerListening } from './contract.ts';
 import { Device } from './model/cuda/device.ts';
 import { firstVisible, nvidiaSmi } from './model/cuda/driver.ts';
+import { checkLibraries, installedRuntime, loaderSearch } from './model/cuda/libraries.ts';
 import { hubSettings } from './model/hub/settings.ts';
 import { createLoader } from './model/load.ts';
 import { hostMemory } from './model/memory.ts';
 import { startServer } from './start.ts';
 
-const usage = `usage: refmodel server
+const usage = `usage: refmodel server [--check-provider]
 
 Serves the models of a catalog file: loads them at their first request, keeps the most recently used ones in memory.
 Settings are environment variables, see docs/configuration.md.
+
+  --check-provider      look whether the CUDA provider and its libraries are there, all but the driver, and end
 `;
 
 /** Of a GPU that does not tell: loads will say why. */
 const unknownBytes = Number.MAX_SAFE_INTEGER;
 
 export async function main(env: NodeJS.ProcessEnv, argv: string[]): Promise<void> {
-  const { values } = parseArgs({ args: argv, options: { help: { type: 'boolean', short: 'h' } } });
+  const { values } = parseArgs({
+    args: argv,
+    options: {
+      help: { type: 'boolean', short: 'h' },
+      'check-provider': { type: 'boolean' },
+    },
+  });
   if (values.help) {
     process.stdout.write(usage);
     return;
   }
+  if (values['check-provider']) return checkProvider(env, { hasDriver: false });
   const config = parseConfig(serverConfig, env);
   const log = createLogger('server', config.REFMODEL_LOG_LEVEL);
   const device = config.REFMODEL_EXECUTION_PROVIDER === 'CUDA' ? openDevice(env, log) : undefined;
@@ -57,5 +67,11 @@ export async function main(env: NodeJS.ProcessEnv, argv: string[]): Promise<void
 
 function openDevice(env: NodeJS.ProcessEnv, log: Logger): Device {
   const driver = nvidiaSmi({ id: firstVisible(env['CUDA_VISIBLE_DEVICES']) });
-  return new Device({ driver, checkLibraries: async () => {}, clock: systemClock, log });
+  const checkLibraries = () => checkProvider(env, { hasDriver: true });
+  return new Device({ driver, checkLibraries, clock: systemClock, log });
+}
+
+async function checkProvider(env: NodeJS.ProcessEnv, options: { hasDriver: boolean }) {
+  const search = await loaderSearch(env['LD_LIBRARY_PATH']);
+  await checkLibraries({ runtime: await installedRuntime(), search, ...options });
 }

@@ -7,7 +7,14 @@ describe('refmodel server', () => {
     await assert.rejects(main({}, []), { code: 'CONFIGURATION_INVALID' });
   });
 
-  it('knows no option but help', async () => {
+  it('looks for the CUDA provider without any settings', async () => {
+    const says = await main({}, ['--check-provider']).catch((err: { code?: string }) => err.code);
+
+    // Packages of npm have none; where somebody put one, it may be whole.
+    assert.ok(says === 'PROVIDER_UNAVAILABLE' || says === undefined, String(says));
+  });
+
+  it('knows no other option', async () => {
     await assert.rejects(main({}, ['--no-such']), { code: 'ERR_PARSE_ARGS_UNKNOWN_OPTION' });
   });
 });
