@@ -1,6 +1,14 @@
 // ReferenceModel: spec and status in zod, the one definition. The CRD's YAML is generated from it.
 import { z } from 'zod';
-import { checked, condition, duration, maxNameLength, namePattern, ruledMeta } from './common.ts';
+import {
+  checked,
+  condition,
+  duration,
+  maxNameLength,
+  namePattern,
+  quantity,
+  ruledMeta,
+} from './common.ts';
 
 export const group = 'refmodel.dev';
 export const version = 'v1alpha1';
@@ -113,6 +121,17 @@ const limits = z.object({
     .describe('Tokens of one pass over the model, padding included.'),
 });
 
+const hold = z.object({
+  timeout: duration.optional().describe("Time that one waits at most. Default: the gateway's."),
+  maxRequests: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(1000)
+    .describe('Requests that wait at most, in each gateway.'),
+  maxBytes: quantity.default('128Mi').describe('Bytes of their bodies at most, in each gateway.'),
+});
+
 export const referenceModelSpec = z.object({
   model,
   task: z.enum(tasks).optional().describe("Default: what the checkpoint's config.json says."),
@@ -139,6 +158,7 @@ export const referenceModelSpec = z.object({
     .describe('Load the model when a pod starts, not at the first request.'),
   scaling: scaling.prefault({}).describe('How many pods, and for how long.'),
   limits: limits.prefault({}).describe('Largest input.'),
+  hold: hold.prefault({}).describe('Requests that wait while no pod is ready.'),
   fidelity: z
     .object({
       maxKL: z

@@ -30,7 +30,7 @@ interface Locals extends Record<string, unknown> {
 }
 type Step = RequestHandler<ParamsDictionary, unknown, Buffer | undefined, Query, Locals>;
 
-/** A request may wait less than the gateway's hold budget. Milliseconds. */
+/** A request may wait less than its model or the gateway would let it. Milliseconds. */
 export const holdTimeoutHeader = 'x-refmodel-hold-timeout-ms';
 
 export function trafficApp(options: AppOptions): Express {
@@ -146,7 +146,8 @@ function forward({ forwarder, settings }: AppOptions): Step {
     const { method, headers, body } = req;
     const path = address.path + address.query;
     const request = { method, path, headers, body, model: model.key, caller: callerOf(req) };
-    const budget = holdBudget(req.get(holdTimeoutHeader), settings.holdTimeoutMs);
+    const longest = model.hold.timeoutMs ?? settings.holdTimeoutMs;
+    const budget = holdBudget(req.get(holdTimeoutHeader), longest);
     await forwarder.forward(request, res as Response, budget);
   };
 }

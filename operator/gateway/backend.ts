@@ -1,5 +1,6 @@
 // What the gateway needs from whoever runs the pods. It knows nothing of Kubernetes and nothing of processes.
 import type { ModelKey, PoolKey } from '../pool.ts';
+import type { HoldLimits } from './hold.ts';
 
 /** One server that takes requests. The same object as long as it stays ready: identity is continuity. */
 export interface Endpoint {
@@ -22,6 +23,11 @@ export interface GatewayModel {
   readonly acceptance: Acceptance;
   /** Requests that one pod takes at a time before another pod is preferred. */
   readonly concurrency: number;
+  /** Of the requests that wait for it. */
+  readonly hold: HoldLimits & {
+    /** Time that one waits at most; undefined: as long as the gateway lets any. Milliseconds. */
+    readonly timeoutMs: number | undefined;
+  };
   /** Tokens of the longest row. */
   readonly maxSequenceTokens: number;
   /** Models that a pod of its class holds at most. */

@@ -12,7 +12,7 @@ export const requestSettings = {
   REFMODEL_HOLD_TIMEOUT_MS: milliseconds(0, hour)
     .default(100_000)
     .describe(
-      'Time that a request waits for a pod at most, in milliseconds. A request shortens it with x-refmodel-hold-timeout-ms.',
+      'Time that a request waits for a pod at most, in milliseconds, for models that name none. A request shortens it with x-refmodel-hold-timeout-ms.',
     ),
   REFMODEL_HOLD_MAX_REQUESTS: z.coerce
     .number()

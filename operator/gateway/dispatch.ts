@@ -22,6 +22,8 @@ export interface Lease extends Disposable {
 
 export interface AcquireRequest {
   model: ModelKey;
+  /** Who takes turns with others while waiting. */
+  caller: string;
   /** Memory that the request keeps while it waits. */
   bytes: number;
   /** Time that it may still wait. Milliseconds. */
@@ -66,7 +68,7 @@ export class Dispatcher {
    */
   async acquire(request: AcquireRequest, signal: AbortSignal): Promise<Lease> {
     const { clock, hold } = this.#options;
-    const { model: key, bytes } = request;
+    const { model: key, caller, bytes } = request;
     signal.throwIfAborted();
     // From here to the wait all is one step: no endpoint can come unseen, and no waiter is without a wake.
     const ready = this.#attempt(key, 0);
@@ -74,9 +76,10 @@ export class Dispatcher {
     using limit = withTimeout(signal, request.budgetMs, clock);
     const start = clock.now();
     const attempt = () => this.#attempt(key, clock.now() - start);
-    const lease = hold.take({ key, bytes, attempt }, limit.signal);
-    this.#wakeFor(key);
     try {
+      const limits = this.#model(key).hold;
+      const lease = hold.take({ key, caller, bytes, limits, attempt }, limit.signal);
+      this.#wakeFor(key);
       return await lease;
     } catch (err) {
       throw err instanceof TimeoutError && !signal.aborted ? this.#wakeTimeout(request) : err;
@@ -114,9 +117,8 @@ export class Dispatcher {
 
   /** Runs inside the hold, in one step with it: looks, and takes. */
   #attempt(key: ModelKey, heldMs: number): Lease | undefined {
-    const { activity, backend, residency } = this.#options;
-    const model = backend.models().get(key);
-    if (!model) throw new AppError('MODEL_NOT_FOUND', `finding the model: there is no "${key}"`);
+    const { activity, residency } = this.#options;
+    const model = this.#model(key);
     assertAccepted(model);
     const endpoint = pick({
       model: key,
@@ -128,6 +130,12 @@ export class Dispatcher {
     if (!endpoint) return undefined;
     const flight = activity.begin(key, endpoint);
     return { endpoint, heldMs, [Symbol.dispose]: flight[Symbol.dispose] };
+  }
+
+  #model(key: ModelKey): GatewayModel {
+    const model = this.#options.backend.models().get(key);
+    if (model) return model;
+    throw new AppError('MODEL_NOT_FOUND', `finding the model: there is no "${key}"`);
   }
 
   #onChange(change: BackendChange): void {

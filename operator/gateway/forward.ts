@@ -93,7 +93,7 @@ export class Forwarder {
   }
 
   async #acquire(
-    { model, body }: ProxyRequest,
+    { model, caller = '', body }: ProxyRequest,
     run: { progress: Progress; holdBudgetMs: number; signal: AbortSignal },
   ): Promise<Lease> {
     const { progress, holdBudgetMs, signal } = run;
@@ -101,7 +101,7 @@ export class Forwarder {
     const start = clock.now();
     try {
       const budgetMs = Math.max(0, holdBudgetMs - progress.heldMs);
-      const wanted = { model, bytes: body?.length ?? 0, budgetMs };
+      const wanted = { model, caller, bytes: body?.length ?? 0, budgetMs };
       const lease = await dispatcher.acquire(wanted, signal);
       progress.heldMs += lease.heldMs;
       return lease;

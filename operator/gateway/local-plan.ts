@@ -10,6 +10,7 @@ import { classSettings } from '../class-settings.ts';
 import { modelKey, type PoolKey } from '../pool.ts';
 import { judge } from '../verdict.ts';
 import type { LocalModel } from './backend/local.ts';
+import { holdOf } from './backend/view.ts';
 
 export interface LocalPlan {
   models: LocalModel[];
@@ -78,6 +79,7 @@ function localModel(model: ReferenceModel, pool: PoolKey, { spec }: GPUClass): L
     pool,
     acceptance: { state: 'Accepted' },
     concurrency,
+    hold: holdOf(model.spec),
     maxSequenceTokens: limits.maxSequenceTokens,
     maxModels: spec.maxModels,
     scaling: { minReplicas, maxReplicas, concurrency, idleTimeoutMs: durationMs(idleTimeout) },

@@ -21,6 +21,7 @@ export const model = (overrides: Partial<GatewayModel> = {}): GatewayModel => ({
   pool: 'rl/rfm-pool-cpu',
   acceptance: { state: 'Accepted' },
   concurrency: 20,
+  hold: { timeoutMs: undefined, maxRequests: 1000, maxBytes: 1_000_000 },
   maxSequenceTokens: 1024,
   maxModels: 2,
   ...overrides,

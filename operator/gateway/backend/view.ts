@@ -1,8 +1,12 @@
 // Kubernetes objects → what the gateway knows of them. Pure.
 
-import type { Condition } from '../../../crds/common.ts';
+import { type Condition, durationMs, quantityValue } from '../../../crds/common.ts';
 import type { GPUClass } from '../../../crds/gpu-class.ts';
-import type { ConditionType, ReferenceModel } from '../../../crds/reference-model.ts';
+import type {
+  ConditionType,
+  ReferenceModel,
+  ReferenceModelSpec,
+} from '../../../crds/reference-model.ts';
 import type { EndpointSlice } from '../../kube/resources.ts';
 import {
   classOf,
@@ -26,10 +30,18 @@ export function gatewayModel(model: ReferenceModel, classes: readonly GPUClass[]
     pool: gpuClass && objectKey(model.metadata.namespace, poolName(model, gpuClass.metadata.name)),
     acceptance: refused(model) ?? acceptanceOf(model),
     concurrency: scaling.concurrency,
+    hold: holdOf(model.spec),
     maxSequenceTokens: Math.min(limits.maxSequenceTokens, contextTokens),
     maxModels: gpuClass?.spec.maxModels ?? 1,
   };
 }
+
+/** What of the requests that wait for it its spec says. */
+export const holdOf = ({ hold }: ReferenceModelSpec): GatewayModel['hold'] => ({
+  timeoutMs: hold.timeout === undefined ? undefined : durationMs(hold.timeout),
+  maxRequests: hold.maxRequests,
+  maxBytes: quantityValue(hold.maxBytes),
+});
 
 /** Fails closed, whatever an operator of another version says: what asks for authentication is not served to all. */
 function refused(model: ReferenceModel): Acceptance | undefined {
@@ -56,6 +68,7 @@ export const unreadableModel = (key: string): GatewayModel => ({
   pool: undefined,
   acceptance: { state: 'Refused', message: 'this version of refmodel cannot read the object' },
   concurrency: 1,
+  hold: { timeoutMs: undefined, maxRequests: 1, maxBytes: 1 },
   maxSequenceTokens: 0,
   maxModels: 1,
 });

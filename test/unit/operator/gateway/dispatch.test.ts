@@ -28,7 +28,7 @@ const setup = (...models: ReturnType<typeof model>[]) => {
     log: silentLogger,
   });
   const acquire = (key = 'rl/tiny', budgetMs = 100_000, signal = never) =>
-    dispatcher.acquire({ model: key, bytes: 10, budgetMs }, signal);
+    dispatcher.acquire({ model: key, caller: 'run-1', bytes: 10, budgetMs }, signal);
   return { clock, backend, hold, activity, dispatcher, acquire };
 };
 

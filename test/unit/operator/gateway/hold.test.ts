@@ -2,17 +2,27 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { AppError } from '../../../../common/errors.ts';
-import { Hold } from '../../../../operator/gateway/hold.ts';
+import { Hold, type HoldRequest } from '../../../../operator/gateway/hold.ts';
+import { settle } from '../../../support/clock.ts';
 
 const never = new AbortController().signal;
 const limits = { maxRequests: 3, maxBytes: 100 };
 const nothing = () => undefined;
+const roomy = { maxRequests: 1000, maxBytes: 1e9 };
+/** Of one caller, and in the way of nobody. */
+const wish = <T>(request: Partial<HoldRequest<T>> & Pick<HoldRequest<T>, 'attempt'>) => ({
+  key: 'a',
+  caller: 'run-1',
+  bytes: 1,
+  limits: roomy,
+  ...request,
+});
 
 describe('Hold', () => {
   it('gives at once what is there, without queueing', async () => {
     const hold = new Hold(limits);
 
-    const value = await hold.take({ key: 'a', bytes: 1, attempt: () => 'here' }, never);
+    const value = await hold.take(wish({ attempt: () => 'here' }), never);
 
     assert.equal(value, 'here');
     assert.equal(hold.count, 0);
@@ -20,9 +30,9 @@ describe('Hold', () => {
 
   it('rejects the fourth waiter with QUEUE_FULL and keeps the three', async () => {
     const hold = new Hold(limits);
-    for (let i = 0; i < 3; i++) void hold.take({ key: 'a', bytes: 1, attempt: nothing }, never);
+    for (let i = 0; i < 3; i++) void hold.take(wish({ attempt: nothing }), never);
 
-    await assert.rejects(hold.take({ key: 'b', bytes: 1, attempt: nothing }, never), {
+    await assert.rejects(hold.take(wish({ key: 'b', bytes: 1, attempt: nothing }), never), {
       code: 'QUEUE_FULL',
     });
 
@@ -31,9 +41,9 @@ describe('Hold', () => {
 
   it('rejects with QUEUE_FULL what would hold more bytes than allowed', async () => {
     const hold = new Hold(limits);
-    void hold.take({ key: 'a', bytes: 60, attempt: nothing }, never);
+    void hold.take(wish({ key: 'a', bytes: 60, attempt: nothing }), never);
 
-    await assert.rejects(hold.take({ key: 'a', bytes: 41, attempt: nothing }, never), {
+    await assert.rejects(hold.take(wish({ key: 'a', bytes: 41, attempt: nothing }), never), {
       code: 'QUEUE_FULL',
     });
 
@@ -43,7 +53,7 @@ describe('Hold', () => {
   it('lets a full queue pass what needs no waiting', async () => {
     const hold = new Hold({ maxRequests: 0, maxBytes: 0 });
 
-    assert.equal(await hold.take({ key: 'a', bytes: 9, attempt: () => 1 }, never), 1);
+    assert.equal(await hold.take(wish({ key: 'a', bytes: 9, attempt: () => 1 }), never), 1);
   });
 
   it('releases the waiters of one key in order of arrival and leaves the others', async () => {
@@ -52,7 +62,7 @@ describe('Hold', () => {
     const order: number[] = [];
     const waiter = (key: string, id: number) =>
       hold
-        .take({ key, bytes: 1, attempt: () => (isOpen ? id : undefined) }, never)
+        .take(wish({ key, attempt: () => (isOpen ? id : undefined) }), never)
         .then((value) => order.push(value));
     const released = [waiter('a', 1), waiter('a', 2)];
     void waiter('b', 3);
@@ -68,7 +78,7 @@ describe('Hold', () => {
   it('drops an aborted waiter with the reason of its signal', async () => {
     const hold = new Hold(limits);
     const gone = new AbortController();
-    const waiting = hold.take({ key: 'a', bytes: 7, attempt: nothing }, gone.signal);
+    const waiting = hold.take(wish({ key: 'a', bytes: 7, attempt: nothing }), gone.signal);
 
     gone.abort(new Error('client gone'));
 
@@ -80,7 +90,7 @@ describe('Hold', () => {
     const hold = new Hold(limits);
 
     await assert.rejects(
-      hold.take({ key: 'a', bytes: 1, attempt: nothing }, AbortSignal.abort(new Error('late'))),
+      hold.take(wish({ attempt: nothing }), AbortSignal.abort(new Error('late'))),
       /late/,
     );
     assert.equal(hold.count, 0);
@@ -90,18 +100,16 @@ describe('Hold', () => {
     const hold = new Hold(limits);
     let isRefused = false;
     const refused = hold.take(
-      {
-        key: 'a',
-        bytes: 1,
+      wish({
         attempt: () => {
           if (isRefused) throw new AppError('MODEL_NOT_FOUND', 'gone');
           return undefined;
         },
-      },
+      }),
       never,
     );
     let isOpen = false;
-    const served = hold.take({ key: 'a', bytes: 1, attempt: () => isOpen || undefined }, never);
+    const served = hold.take(wish({ attempt: () => isOpen || undefined }), never);
 
     isRefused = isOpen = true;
     hold.recheck('a');
@@ -117,10 +125,7 @@ describe('Hold', () => {
 
     for (let i = 0; i < 1000; i++) {
       isOpen = false;
-      const waiting = hold.take(
-        { key: 'a', bytes: 1, attempt: () => isOpen || undefined },
-        longLived.signal,
-      );
+      const waiting = hold.take(wish({ attempt: () => isOpen || undefined }), longLived.signal);
       isOpen = true;
       hold.recheck('a');
       await waiting;
@@ -130,12 +135,37 @@ describe('Hold', () => {
     assert.deepEqual([hold.count, hold.bytes, hold.keys().length], [0, 0, 0]);
   });
 
+  it('makes room for a caller with less, by the newest of the caller with most', async () => {
+    const hold = new Hold(roomy);
+    const greedy = Array.from({ length: 3 }, () =>
+      hold.take(wish({ caller: 'greedy', limits, attempt: nothing }), never),
+    );
+
+    void hold.take(wish({ caller: 'modest', limits, attempt: nothing }), never);
+
+    await assert.rejects(async () => greedy[2], { code: 'QUEUE_FULL' });
+    assert.equal(hold.held('a'), 3);
+  });
+
+  it('bounds each key by its own limits, and all keys by those of the process', async () => {
+    const hold = new Hold(limits);
+    const tight = { maxRequests: 1, maxBytes: 100 };
+    void hold.take(wish({ limits: tight, attempt: nothing }), never);
+
+    const refused = hold.take(wish({ limits: tight, attempt: nothing }), never);
+    void hold.take(wish({ key: 'b', attempt: nothing }), never);
+
+    await assert.rejects(refused, { code: 'QUEUE_FULL' });
+    assert.deepEqual(hold.keys(), ['a', 'b']);
+  });
+
   it('keeps its bounds, loses nobody and is fair, in any interleaving', async () => {
     const key = fc.constantFrom('a', 'b');
     const operation = fc.oneof(
       fc.record({
         kind: fc.constant('arrive' as const),
         key,
+        caller: fc.constantFrom('run-1', 'run-2', 'run-3'),
         bytes: fc.integer({ min: 0, max: 40 }),
       }),
       fc.record({ kind: fc.constant('abort' as const), nth: fc.nat(20) }),
@@ -147,9 +177,10 @@ describe('Hold', () => {
     );
     await fc.assert(
       fc.asyncProperty(fc.array(operation, { maxLength: 60 }), async (operations) => {
-        const run = new Run(new Hold(limits));
+        const run = new Run(new Hold(total));
         for (const step of operations) {
           run[step.kind](step as never);
+          await settle();
           run.check();
         }
         await run.finish();
@@ -159,11 +190,17 @@ describe('Hold', () => {
   });
 });
 
+const total = { maxRequests: 6, maxBytes: 150 };
+const ofKey = { maxRequests: 4, maxBytes: 100 };
+
 interface Arrival {
-  id: number;
   key: string;
+  caller: string;
+  bytes: number;
   controller: AbortController;
   outcome: 'waiting' | 'served' | 'full' | 'aborted';
+  /** How often each other caller was served while this one waited at the head of its own. */
+  passedBy: Map<string, number>;
   settled: Promise<void>;
 }
 
@@ -172,48 +209,44 @@ class Run {
   readonly #hold: Hold;
   readonly #permits = new Map<string, number>();
   readonly #arrivals: Arrival[] = [];
-  readonly #served: Arrival[] = [];
 
   constructor(hold: Hold) {
     this.#hold = hold;
   }
 
-  arrive({ key, bytes }: { key: string; bytes: number }): void {
+  arrive({ key, caller, bytes }: { key: string; caller: string; bytes: number }): void {
+    const controller = new AbortController();
     const arrival: Arrival = {
-      id: this.#arrivals.length,
       key,
-      controller: new AbortController(),
+      caller,
+      bytes,
+      controller,
       outcome: 'waiting',
+      passedBy: new Map(),
       settled: Promise.resolve(),
     };
     const attempt = () => {
       const permits = this.#permits.get(key) ?? 0;
       if (permits === 0) return undefined;
       this.#permits.set(key, permits - 1);
-      arrival.outcome = 'served';
-      this.#served.push(arrival);
+      this.#serve(arrival);
       return true;
     };
-    const { signal } = arrival.controller;
-    const roomFor =
-      this.#hold.count < limits.maxRequests && this.#hold.bytes + bytes <= limits.maxBytes;
-    const hasPermit = (this.#permits.get(key) ?? 0) > 0;
-    if (!hasPermit && !roomFor) arrival.outcome = 'full';
-    arrival.settled = this.#hold.take({ key, bytes, attempt }, signal).then(
+    const { signal } = controller;
+    this.#arrivals.push(arrival);
+    arrival.settled = this.#hold.take({ key, caller, bytes, limits: ofKey, attempt }, signal).then(
       () => assert.equal(arrival.outcome, 'served'),
       (err: unknown) => {
-        const code = err instanceof AppError ? err.code : 'aborted';
-        assert.equal(arrival.outcome, code === 'QUEUE_FULL' ? 'full' : 'aborted');
+        assert.equal(arrival.outcome, 'waiting');
+        const isFull = err instanceof AppError && err.code === 'QUEUE_FULL';
+        arrival.outcome = isFull ? 'full' : 'aborted';
+        assert.ok(isFull || signal.aborted, 'left without a reason');
       },
     );
-    this.#arrivals.push(arrival);
   }
 
   abort({ nth }: { nth: number }): void {
-    const arrival = this.#arrivals[nth];
-    if (!arrival) return;
-    if (arrival.outcome === 'waiting') arrival.outcome = 'aborted';
-    arrival.controller.abort(new Error('aborted'));
+    this.#arrivals[nth]?.controller.abort(new Error('aborted'));
   }
 
   supply({ key, permits }: { key: string; permits: number }): void {
@@ -222,13 +255,19 @@ class Run {
   }
 
   check(): void {
-    const waiting = this.#arrivals.filter(({ outcome }) => outcome === 'waiting');
-    assert.equal(this.#hold.count, waiting.length);
-    assert.ok(this.#hold.count <= limits.maxRequests && this.#hold.bytes <= limits.maxBytes);
-    for (const { key, id } of waiting) {
+    for (const [key, limits] of [
+      ['a', ofKey],
+      ['b', ofKey],
+      ['', total],
+    ] as const) {
+      const waiting = this.#waiting(({ key: its }) => key === '' || its === key);
+      const bytes = waiting.reduce((sum, arrival) => sum + arrival.bytes, 0);
+      assert.equal(key === '' ? this.#hold.count : this.#hold.held(key), waiting.length);
+      assert.ok(waiting.length <= limits.maxRequests && bytes <= limits.maxBytes, 'over capacity');
+    }
+    for (const { key, passedBy } of this.#waiting(() => true)) {
       assert.equal(this.#permits.get(key) ?? 0, 0, 'waits although there is a permit');
-      const overtaken = this.#served.some((other) => other.key === key && other.id > id);
-      assert.equal(overtaken, false, 'a later one was served first');
+      assert.ok(Math.max(0, ...passedBy.values()) <= 1, 'another caller had two turns meanwhile');
     }
   }
 
@@ -237,6 +276,24 @@ class Run {
     await Promise.all(this.#arrivals.map(({ settled }) => settled));
     assert.deepEqual([this.#hold.count, this.#hold.bytes, this.#hold.keys().length], [0, 0, 0]);
     assert.ok(this.#arrivals.every(({ outcome }) => outcome !== 'waiting'));
+  }
+
+  #waiting(test: (arrival: Arrival) => boolean): Arrival[] {
+    return this.#arrivals.filter((arrival) => arrival.outcome === 'waiting' && test(arrival));
+  }
+
+  #serve(arrival: Arrival): void {
+    const { key, caller } = arrival;
+    const [first] = this.#waiting((other) => other.key === key && other.caller === caller);
+    assert.equal(first, arrival, 'a later one of the same caller was served first');
+    arrival.outcome = 'served';
+    const heads = new Map<string, Arrival>();
+    for (const other of this.#waiting((waiting) => waiting.key === key)) {
+      if (!heads.has(other.caller)) heads.set(other.caller, other);
+    }
+    for (const [other, { passedBy }] of heads) {
+      if (other !== caller) passedBy.set(caller, (passedBy.get(caller) ?? 0) + 1);
+    }
   }
 }
 

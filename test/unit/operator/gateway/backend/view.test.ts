@@ -61,7 +61,11 @@ describe('gatewayModel', () => {
 
   it('carries what the gateway needs', () => {
     const model = referenceModel({
-      spec: { scaling: { concurrency: 3 }, limits: { maxSequenceTokens: 9 } },
+      spec: {
+        scaling: { concurrency: 3 },
+        limits: { maxSequenceTokens: 9 },
+        hold: { timeout: '5m', maxRequests: 7, maxBytes: '2Ki' },
+      },
     });
 
     assert.deepEqual(gatewayModel(model, [cpu]), {
@@ -69,6 +73,7 @@ describe('gatewayModel', () => {
       pool: 'rl/rfm-pool-cpu',
       acceptance: { state: 'Unknown' },
       concurrency: 3,
+      hold: { timeoutMs: 300_000, maxRequests: 7, maxBytes: 2048 },
       maxSequenceTokens: 9,
       maxModels: 2,
     });
