@@ -16,9 +16,12 @@ export interface Choice {
 
 /** How far above the average an endpoint may be loaded before its models spill to the next one. */
 const loadFactor = 1.25;
+/** Of the slots of an endpoint, how many may be taken while it is calm: then more endpoints gain little. */
+const calmPart = 0.5;
 
 /**
- * 1. an endpoint that holds the model, or loads it, with free slots: the least loaded of them;
+ * 1. an endpoint that holds the model, or loads it, with free slots: the first in the model's own order that is calm,
+ *    so that a model comes back to few endpoints after a rush; while none is calm, the least loaded of them;
  * 2. else the first in the model's own order of endpoints whose load is bounded
  *    (rendezvous hashing, Thaler and Ravishankar 1998; bounded loads, Mirrokni, Thorup and Zadimoghaddam 2018);
  * 3. else the least loaded one.
@@ -30,7 +33,9 @@ export function pick(choice: Choice): Endpoint | undefined {
   const candidates = staying.length > 0 ? staying : choice.endpoints;
   const hasSlot = (endpoint: Endpoint) => inFlight(endpoint) < choice.concurrency;
   const holders = candidates.filter((e) => hasSlot(e) && isHolder(choice.stateOf(e), model));
-  if (holders.length > 0) return leastLoaded(holders, choice);
+  const isCalm = (endpoint: Endpoint) => inFlight(endpoint) < choice.concurrency * calmPart;
+  const calm = rendezvous(model, holders.filter(isCalm))[0];
+  if (holders.length > 0) return calm ?? leastLoaded(holders, choice);
 
   const total = candidates.reduce((sum, endpoint) => sum + inFlight(endpoint), 0);
   const bound = Math.ceil((loadFactor * (total + 1)) / candidates.length);

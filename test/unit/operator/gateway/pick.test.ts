@@ -48,7 +48,18 @@ describe('pick', () => {
       want: 'pod-1',
     },
     {
-      name: 'takes the less loaded of two holders',
+      name: 'takes the less loaded of two busy holders',
+      given: {
+        states: {
+          'pod-0': state({ models: [resident('rl/m')] }),
+          'pod-1': state({ models: [resident('rl/m')] }),
+        },
+        loads: { 'pod-0': 3, 'pod-1': 2 },
+      },
+      want: 'pod-1',
+    },
+    {
+      name: 'takes a calm holder before a busy one',
       given: {
         states: {
           'pod-0': state({ models: [resident('rl/m')] }),
@@ -91,6 +102,22 @@ describe('pick', () => {
   for (const { name, given, want } of cases) {
     it(name, () => assert.equal(pick(choice({ endpoints: pods(3), ...given }))?.id, want));
   }
+
+  it('spreads a hot model over its holders, and comes back to one of them when it is calm', () => {
+    const holders = Object.fromEntries(
+      pods(3).map(({ id }) => [id, state({ models: [resident('rl/m')] })]),
+    );
+    const used = (requests: number): string[] => {
+      const loads: Record<string, number> = {};
+      for (let i = 0; i < requests; i++) {
+        const chosen = pick(choice({ endpoints: pods(3), states: holders, loads }));
+        if (chosen) loads[chosen.id] = (loads[chosen.id] ?? 0) + 1;
+      }
+      return Object.keys(loads);
+    };
+
+    assert.deepEqual([used(1).length, used(2).length, used(12).length], [1, 1, 3]);
+  });
 
   it('takes a draining pod rather than none', () => {
     const draining = { 'pod-0': state({ isDraining: true }) };
