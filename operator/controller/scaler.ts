@@ -9,8 +9,9 @@ import type { KubeClient } from '../kube/client.ts';
 import { isConflict, isNotFound } from '../kube/errors.ts';
 import { type Deployment, type Pod, refOf, resources } from '../kube/resources.ts';
 import { modelKey, type PoolKey } from '../pool.ts';
-import { decideReplicas, type ModelActivity, type PoolActivity } from '../scale.ts';
+import { decideReplicas, type ModelActivity, neededPods, type PoolActivity } from '../scale.ts';
 import { type DemandView, neverAsked } from './demand.ts';
+import { Lately } from './lately.ts';
 import type { ControllerMetrics } from './metrics.ts';
 import { failureOf, isTerminating, startOf } from './plan/pods.ts';
 import { requestTimeGranularityMs } from './plan/status.ts';
@@ -26,16 +27,19 @@ export interface ScalerOptions {
 
 export class Scaler {
   readonly #options: ScalerOptions;
+  readonly #needed: Lately;
 
   constructor(options: ScalerOptions) {
     this.#options = options;
+    this.#needed = new Lately(options.clock.now());
   }
 
   /** Brings every pool to the replicas that `demand` asks for. Rejects only when `signal` fires. */
   async step(demand: DemandView, signal: AbortSignal): Promise<void> {
-    const { world } = this.#options;
+    const pools = this.#options.world.pools();
+    this.#needed.retain(new Set(pools.keys()));
     await Promise.all(
-      [...world.pools()].map(([pool, models]) => this.#scale(pool, { models, demand }, signal)),
+      [...pools].map(([pool, models]) => this.#scale(pool, { models, demand }, signal)),
     );
     signal.throwIfAborted();
   }
@@ -48,8 +52,10 @@ export class Scaler {
     const { client, clock, log, metrics, world } = this.#options;
     const deployment = world.deployments.get(pool);
     if (!deployment?.metadata?.resourceVersion) return; // not made yet
-    const activity = poolActivity({ deployment, models, demand, pods: world.podsOf(pool), pool });
-    const { replicas, reason } = decideReplicas(activity, clock.now());
+    const facts = { deployment, models, demand, pods: world.podsOf(pool), pool };
+    const now = clock.now();
+    const activity = poolActivity(facts, this.#needed, now);
+    const { replicas, reason } = decideReplicas(activity, now);
     if (replicas === activity.current) return;
     const { resourceVersion } = deployment.metadata;
     try {
@@ -72,11 +78,18 @@ export interface PoolFacts {
   demand: DemandView;
 }
 
-export function poolActivity({ pool, deployment, models, pods, demand }: PoolFacts): PoolActivity {
+export function poolActivity(
+  { pool, deployment, models, pods, demand }: PoolFacts,
+  lately: Lately,
+  now: number,
+): PoolActivity {
   const states = [...(demand.states.get(pool)?.values() ?? [])];
+  const activities = models.map((model) => modelActivity(model, demand));
+  const windowMs = Math.max(0, ...activities.map(({ idleTimeoutMs }) => idleTimeoutMs));
   return {
     current: deployment.spec?.replicas ?? 0,
-    models: models.map((model) => modelActivity(model, demand)),
+    models: activities,
+    neededLately: lately.most(pool, neededPods(activities), { now, windowMs }),
     isComplete: demand.isComplete,
     isLoading: states.some((state) => state.models.some(isLoading)),
     readySince: readySince(pods),
@@ -92,6 +105,7 @@ function modelActivity(model: ReferenceModel, demand: DemandView): ModelActivity
     concurrency,
     idleTimeoutMs: durationMs(idleTimeout),
     asked,
+    isLeased: false,
     lastActivity: Math.max(lastActivity, storedActivity(model, Number.isFinite(lastActivity))),
   };
 }

@@ -105,6 +105,7 @@ export class LocalBackend implements Backend {
         isComplete: states.length >= pool.endpoints.length,
         isLoading: states.some(({ models }) => models.some(isLoading)),
         readySince: pool.readySince,
+        neededLately: 1,
       },
       this.#options.clock.now(),
     );
@@ -116,6 +117,7 @@ function activity({ key, scaling }: LocalModel, report: DemandReport): ModelActi
   const last = demand?.lastActivity;
   return {
     ...scaling,
+    isLeased: false,
     asked: (demand?.inFlight ?? 0) + (demand?.held ?? 0),
     lastActivity: last ? Date.parse(last) : Number.NEGATIVE_INFINITY,
   };

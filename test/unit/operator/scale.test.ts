@@ -20,6 +20,7 @@ const model = (overrides: Partial<ModelActivity> = {}): ModelActivity => ({
   idleTimeoutMs,
   asked: 0,
   lastActivity: longAgo,
+  isLeased: false,
   ...overrides,
 });
 const pool = (overrides: Partial<PoolActivity> = {}): PoolActivity => ({
@@ -28,6 +29,7 @@ const pool = (overrides: Partial<PoolActivity> = {}): PoolActivity => ({
   isComplete: true,
   isLoading: false,
   readySince: 0,
+  neededLately: Number.POSITIVE_INFINITY,
   ...overrides,
 });
 
@@ -81,7 +83,62 @@ const table: { name: string; given: PoolActivity; want: ScaleDecision }[] = [
   {
     name: 'a report missing, but a request known → goes up',
     given: pool({ current: 0, isComplete: false, models: [model({ asked: 1 })] }),
+    want: { replicas: 1, reason: 'Unknown' },
+  },
+  {
+    name: 'a report missing → no pod is given up, however few were needed',
+    given: pool({ current: 3, isComplete: false, neededLately: 1 }),
+    want: { replicas: 3, reason: 'Unknown' },
+  },
+  {
+    name: 'two models ask for a part of a pod each → one pod for both',
+    given: pool({ models: [model({ asked: 5 }), model({ asked: 5 })] }),
     want: { replicas: 1, reason: 'Demand' },
+  },
+  {
+    name: 'two models ask for a whole pod each → two',
+    given: pool({ models: [model({ asked: 10 }), model({ asked: 10 })] }),
+    want: { replicas: 2, reason: 'Demand' },
+  },
+  {
+    name: 'leased and asleep → one',
+    given: pool({ current: 0, models: [model({ isLeased: true })] }),
+    want: { replicas: 1, reason: 'Leased' },
+  },
+  {
+    name: 'leased and idle for ever → one stays',
+    given: pool({ current: 3, neededLately: 1, models: [model({ isLeased: true }), model()] }),
+    want: { replicas: 1, reason: 'Leased' },
+  },
+  {
+    name: 'leased, lately busy → all that were needed stay',
+    given: pool({ current: 3, neededLately: 2, models: [model({ isLeased: true })] }),
+    want: { replicas: 2, reason: 'Leased' },
+  },
+  {
+    name: 'fewer needed for the whole idleTimeout → the others go',
+    given: pool({ current: 3, neededLately: 2, models: [model({ asked: 1 })] }),
+    want: { replicas: 2, reason: 'Demand' },
+  },
+  {
+    name: 'few needed, but one loads → all stay',
+    given: pool({ current: 3, neededLately: 1, isLoading: true, models: [model({ asked: 1 })] }),
+    want: { replicas: 3, reason: 'Demand' },
+  },
+  {
+    name: 'few needed, but none is ready → all stay',
+    given: pool({
+      current: 3,
+      neededLately: 1,
+      readySince: undefined,
+      models: [model({ asked: 1 })],
+    }),
+    want: { replicas: 3, reason: 'Demand' },
+  },
+  {
+    name: 'none needed since, but not idle for long enough → one stays',
+    given: pool({ current: 3, neededLately: 0, models: [model({ lastActivity: recent })] }),
+    want: { replicas: 1, reason: 'Recent' },
   },
   {
     name: 'asleep and idle → stays asleep',
@@ -104,7 +161,7 @@ const table: { name: string; given: PoolActivity; want: ScaleDecision }[] = [
     want: { replicas: 2, reason: 'Demand' },
   },
   {
-    name: 'demand falls → no step down before idle',
+    name: 'demand falls → no step down before the idleTimeout',
     given: pool({ current: 3, models: [model({ asked: 1 })] }),
     want: { replicas: 3, reason: 'Demand' },
   },
@@ -143,6 +200,7 @@ describe('decideReplicas', () => {
       idleTimeoutMs: fc.nat(100_000),
       asked: fc.nat(100),
       lastActivity: fc.integer({ min: 0, max: now }),
+      isLeased: fc.boolean(),
     })
     .map(
       ({ more, ...rest }): ModelActivity => ({
@@ -156,6 +214,7 @@ describe('decideReplicas', () => {
     isComplete: fc.boolean(),
     isLoading: fc.boolean(),
     readySince: fc.option(fc.integer({ min: 0, max: now }), { nil: undefined }),
+    neededLately: fc.nat(10),
   });
   const property = (
     name: string,
@@ -182,11 +241,26 @@ describe('decideReplicas', () => {
   });
 
   property(
-    'goes down for two reasons only: idleness, or a lower maxReplicas',
+    'goes down for three reasons only: idleness, fewer needed for long, or a lower maxReplicas',
     (given, { replicas, reason }) => {
       const isLowered = replicas === most(given, (m) => m.maxReplicas);
-      return replicas >= given.current || reason === 'Idle' || isLowered;
+      const isEnough = replicas >= Math.min(given.current, given.neededLately);
+      return replicas >= given.current || reason === 'Idle' || isLowered || isEnough;
     },
+  );
+
+  property(
+    'gives up nothing while a pod loads or a report is missing, but for a lower maxReplicas',
+    (given, { replicas }) => {
+      const isLowered = replicas === most(given, (m) => m.maxReplicas);
+      const isUnsure = given.isLoading || !given.isComplete;
+      return !isUnsure || replicas >= given.current || isLowered;
+    },
+  );
+
+  property(
+    'keeps a pod for a lease, whatever else is idle',
+    (given, { replicas }) => !given.models.some((m) => m.isLeased) || replicas > 0,
   );
 
   property(

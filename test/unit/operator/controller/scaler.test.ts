@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { silentLogger } from '../../../../common/log.ts';
 import { type DemandView, unknownDemand } from '../../../../operator/controller/demand.ts';
+import { Lately } from '../../../../operator/controller/lately.ts';
 import { ControllerMetrics } from '../../../../operator/controller/metrics.ts';
 import { poolActivity, Scaler } from '../../../../operator/controller/scaler.ts';
 import type { Pod } from '../../../../operator/kube/resources.ts';
@@ -29,14 +30,18 @@ const demand = (more: Partial<DemandView> = {}): DemandView => ({
 const asked = (count: number, lastActivity = Number.NEGATIVE_INFINITY) =>
   demand({ models: new Map([['rl/tiny', { asked: count, lastActivity }]]) });
 const activity = (more: Partial<Parameters<typeof poolActivity>[0]> = {}) =>
-  poolActivity({
-    pool,
-    deployment: deployment(1),
-    models: [referenceModel()],
-    pods: [],
-    demand: demand(),
-    ...more,
-  });
+  poolActivity(
+    {
+      pool,
+      deployment: deployment(1),
+      models: [referenceModel()],
+      pods: [],
+      demand: demand(),
+      ...more,
+    },
+    new Lately(Number.NEGATIVE_INFINITY),
+    made,
+  );
 
 const crashed: Pod = pod('pod-1', {
   containerStatuses: [
@@ -89,6 +94,7 @@ describe('poolActivity', () => {
       idleTimeoutMs: 90_000,
       concurrency: 4,
       asked: 7,
+      isLeased: false,
       lastActivity: Number.NEGATIVE_INFINITY,
     });
   });
@@ -123,19 +129,22 @@ describe('Scaler', () => {
     return { ...kit, put, clock, scaler, now, world };
   }
 
-  it('adds pods for what is asked, and takes all away when nobody asks for long enough', async () => {
+  it('adds pods for what is asked, gives up those not needed for long, and all when nobody asks', async () => {
     await using t = await stage(1);
 
     await t.scaler.step(asked(5), never);
     const busy = t.now();
     await t.until(() => t.world.deployments.get(pool)?.spec?.replicas === 3);
-    await t.clock.step(13_900);
+    await t.clock.step(9900);
+    await t.scaler.step(asked(1), never);
+    const lately = t.now();
+    await t.clock.step(4000);
     await t.scaler.step(asked(0), never);
-    const recent = t.now();
+    await t.until(() => t.world.deployments.get(pool)?.spec?.replicas === 1);
     await t.clock.step(200);
     await t.scaler.step(asked(0), never);
 
-    assert.deepEqual([busy, recent, t.now()], [3, 3, 0]);
+    assert.deepEqual([busy, lately, t.now()], [3, 3, 0]);
   });
 
   it('takes nothing away while a report is missing', async () => {
