@@ -135,6 +135,10 @@ export const errorKinds = {
     'the Hugging Face hub cannot be reached, or the connection was cut again and again',
     'retry: what was transferred stays; check HF_ENDPOINT, the proxies and the network',
   ),
+  LEASE_NOT_KEPT: later(
+    'the lease of a run could not be stored: the Kubernetes API failed, or a thousand runs have one',
+    'retry; GET /v1/leases lists those that there are',
+  ),
   NOT_READY: later('the process has not finished starting', 'retry'),
   SHUTTING_DOWN: later('the process is ending', 'retry: another pod answers'),
 

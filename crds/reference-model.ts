@@ -155,7 +155,7 @@ export const referenceModelSpec = z.object({
   preload: z
     .boolean()
     .default(false)
-    .describe('Load the model when a pod starts, not at the first request.'),
+    .describe('Load the model when a pod starts, not at the first request, and evict it last.'),
   scaling: scaling.prefault({}).describe('How many pods, and for how long.'),
   limits: limits.prefault({}).describe('Largest input.'),
   hold: hold.prefault({}).describe('Requests that wait while no pod is ready.'),

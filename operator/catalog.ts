@@ -1,7 +1,7 @@
 // ReferenceModels → the catalog file that a pool's servers read. Pure.
 import type { ReferenceModel } from '../crds/reference-model.ts';
 import { type Catalog, type CatalogModel, hubReference } from '../server/contract.ts';
-import { modelKey } from './pool.ts';
+import { type ModelKey, modelKey } from './pool.ts';
 
 /** Where a server finds what a spec names: what is mounted in a pod, what is given by hand on one machine. */
 export interface Places {
@@ -56,3 +56,8 @@ export function buildCatalog(models: readonly ReferenceModel[], places: Places):
   const entries = models.map((model) => catalogModel(model, places));
   return { models: entries.sort((a, b) => (a.name < b.name ? -1 : 1)) };
 }
+
+/** A model that a run holds a lease on is loaded before it is asked for, and evicted last, as if its spec said so. */
+export const withPreloads = ({ models }: Catalog, leased: ReadonlySet<ModelKey>): Catalog => ({
+  models: models.map((model) => ({ ...model, preload: model.preload || leased.has(model.name) })),
+});

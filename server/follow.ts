@@ -45,6 +45,8 @@ async function preload<T extends Closable>(
     catalog.models.filter((model) => model.preload && !done.has(JSON.stringify(model)));
   while (!signal.aborted) {
     const { next } = catalog.changes;
+    const stands = new Set(catalog.models.map((model) => JSON.stringify(model)));
+    for (const model of done) if (!stands.has(model)) done.delete(model); // it may be wanted again
     for (const model of missing()) {
       if (await load(model)) done.add(JSON.stringify(model));
     }

@@ -16,6 +16,7 @@ import {
   unknownDemand,
 } from './demand.ts';
 import { Recorder } from './events.ts';
+import { LeaseReaper } from './lease-reaper.ts';
 import type { ControllerMetrics, QueueName } from './metrics.ts';
 import { isRequestTimeStale } from './plan/status.ts';
 import { ModelReconciler } from './reconcile-model.ts';
@@ -54,7 +55,9 @@ export class Controller {
   readonly #reconcileModel: Handler;
   readonly #collector: DemandCollector;
   readonly #scaler: Scaler;
+  readonly #reaper: LeaseReaper;
   #demand: DemandView = unknownDemand;
+  #leased: ReadonlySet<ModelKey> = new Set();
 
   constructor(options: ControllerOptions) {
     const { clock, demandIntervalMs, log, metrics, client, identity, world } = options;
@@ -82,6 +85,7 @@ export class Controller {
       isKnown: (model) => world.models.get(model) !== undefined,
     });
     this.#scaler = new Scaler(options);
+    this.#reaper = new LeaseReaper(options);
   }
 
   /** Works until `signal` fires, then rejects with its reason once all runs have ended. */
@@ -180,8 +184,21 @@ export class Controller {
       this.#demand = await this.#collector.collect(signal);
       metrics.gateways(this.#demand.gateways.known, this.#demand.gateways.answered);
       this.#addChanged(before, this.#demand);
+      this.#followLeases();
       await this.#scaler.step(this.#demand, signal);
+      await this.#reaper.step(signal);
       await clock.delay(Math.max(0, next - clock.now()), signal);
+    }
+  }
+
+  /** Pools whose catalog says another thing of a model, since a run wants it warm or no longer does. */
+  #followLeases(): void {
+    const { clock, world } = this.#options;
+    const before = this.#leased;
+    this.#leased = world.leased(clock.now());
+    for (const key of new Set([...before, ...this.#leased])) {
+      const model = world.models.get(key);
+      if (model && before.has(key) !== this.#leased.has(key)) this.#addPoolOfModel(model);
     }
   }
 

@@ -1,5 +1,6 @@
 // Pool key → the objects of the pool, made, kept and removed. Level-based: it looks at what is, never at what happened.
 import { createHash } from 'node:crypto';
+import type { Clock } from '../../common/clock.ts';
 import { AppError } from '../../common/errors.ts';
 import { group, type ReferenceModel } from '../../crds/reference-model.ts';
 import type { KubeClient } from '../kube/client.ts';
@@ -26,6 +27,7 @@ export interface PoolReconcilerOptions {
   world: World;
   applier: Applier;
   client: KubeClient;
+  clock: Clock;
   metrics: ControllerMetrics;
   settings: PodSettings;
   /** What models must know of their pools. */
@@ -61,10 +63,11 @@ export class PoolReconciler {
 
   #plan(pool: PoolKey, models: readonly ReferenceModel[]): PoolPlan | undefined {
     const [first] = models;
-    const gpuClass = first && judge(first, this.#options.world.classes.list()).gpuClass;
+    const { clock, world } = this.#options;
+    const gpuClass = first && judge(first, world.classes.list()).gpuClass;
     if (!gpuClass) return undefined;
     const { namespace, name } = splitKey(pool);
-    return { namespace, pool: name, models, gpuClass };
+    return { namespace, pool: name, models, gpuClass, leased: world.leased(clock.now()) };
   }
 
   /** All names are looked at before anything is written: half a pool helps nobody. */

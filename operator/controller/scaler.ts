@@ -8,7 +8,7 @@ import { isLoading } from '../../server/contract.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { isConflict, isNotFound } from '../kube/errors.ts';
 import { type Deployment, type Pod, refOf, resources } from '../kube/resources.ts';
-import { modelKey, type PoolKey } from '../pool.ts';
+import { type ModelKey, modelKey, type PoolKey } from '../pool.ts';
 import { decideReplicas, type ModelActivity, neededPods, type PoolActivity } from '../scale.ts';
 import { type DemandView, neverAsked } from './demand.ts';
 import { Lately } from './lately.ts';
@@ -52,8 +52,9 @@ export class Scaler {
     const { client, clock, log, metrics, world } = this.#options;
     const deployment = world.deployments.get(pool);
     if (!deployment?.metadata?.resourceVersion) return; // not made yet
-    const facts = { deployment, models, demand, pods: world.podsOf(pool), pool };
     const now = clock.now();
+    const leased = world.leased(now);
+    const facts = { deployment, models, demand, leased, pods: world.podsOf(pool), pool };
     const activity = poolActivity(facts, this.#needed, now);
     const { replicas, reason } = decideReplicas(activity, now);
     if (replicas === activity.current) return;
@@ -76,15 +77,19 @@ export interface PoolFacts {
   models: readonly ReferenceModel[];
   pods: readonly Pod[];
   demand: DemandView;
+  leased: ReadonlySet<ModelKey>;
 }
 
 export function poolActivity(
-  { pool, deployment, models, pods, demand }: PoolFacts,
+  { pool, deployment, models, pods, demand, leased }: PoolFacts,
   lately: Lately,
   now: number,
 ): PoolActivity {
   const states = [...(demand.states.get(pool)?.values() ?? [])];
-  const activities = models.map((model) => modelActivity(model, demand));
+  const activities = models.map((model) => ({
+    ...modelActivity(model, demand),
+    isLeased: leased.has(modelKey(model)),
+  }));
   const windowMs = Math.max(0, ...activities.map(({ idleTimeoutMs }) => idleTimeoutMs));
   return {
     current: deployment.spec?.replicas ?? 0,
@@ -96,7 +101,7 @@ export function poolActivity(
   };
 }
 
-function modelActivity(model: ReferenceModel, demand: DemandView): ModelActivity {
+function modelActivity(model: ReferenceModel, demand: DemandView): Omit<ModelActivity, 'isLeased'> {
   const { minReplicas, maxReplicas, concurrency, idleTimeout } = model.spec.scaling;
   const { asked, lastActivity } = demand.models.get(modelKey(model)) ?? neverAsked;
   return {
@@ -105,7 +110,6 @@ function modelActivity(model: ReferenceModel, demand: DemandView): ModelActivity
     concurrency,
     idleTimeoutMs: durationMs(idleTimeout),
     asked,
-    isLeased: false,
     lastActivity: Math.max(lastActivity, storedActivity(model, Number.isFinite(lastActivity))),
   };
 }

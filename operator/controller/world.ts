@@ -10,13 +10,16 @@ import {
   type Deployment,
   type EndpointSlice,
   type KubeObject,
+  type Lease,
   type Pod,
   type Resource,
   resources,
   type Service,
   type ServiceAccount,
 } from '../kube/resources.ts';
-import { labelNames, managedBy, type PoolKey, splitKey } from '../pool.ts';
+import { currentLeases, leaseSelector } from '../kube/run-lease.ts';
+import { leasedModels } from '../lease.ts';
+import { labelNames, type ModelKey, managedBy, type PoolKey, splitKey } from '../pool.ts';
 import { judge } from '../verdict.ts';
 import type { Labelled } from './resources/meta.ts';
 
@@ -50,6 +53,7 @@ export class World {
   readonly configMaps: Informer<ConfigMap>;
   readonly pods: Informer<Pod>;
   readonly gatewaySlices: Informer<EndpointSlice>;
+  readonly leases: Informer<Lease>;
 
   constructor(options: WorldOptions) {
     const { client, clock, log, namespaces, gateways } = options;
@@ -74,6 +78,10 @@ export class World {
       namespaces: [gateways.namespace],
       labelSelector: `kubernetes.io/service-name=${gateways.service}`,
     });
+    this.leases = follow(resources.leases, {
+      namespaces: [gateways.namespace],
+      labelSelector: leaseSelector,
+    });
   }
 
   /** The caches of objects that belong to a pool, in the order in which they are made. */
@@ -82,7 +90,8 @@ export class World {
   }
 
   get #all() {
-    return [this.models, this.classes, ...this.poolCaches, this.pods, this.gatewaySlices];
+    const { models, classes, pods, gatewaySlices, leases } = this;
+    return [models, classes, ...this.poolCaches, pods, gatewaySlices, leases];
   }
 
   /** Keeps everything up to date until `signal` fires. */
@@ -120,6 +129,11 @@ export class World {
       else pools.set(pool, [model]);
     }
     return pools;
+  }
+
+  /** The models that a run holds a lease on at that time. */
+  leased(now: number): ReadonlySet<ModelKey> {
+    return leasedModels(currentLeases(this.leases.list(), now));
   }
 
   podsOf(pool: PoolKey): readonly Pod[] {

@@ -1,8 +1,9 @@
 // The HTTP side of the gateway: each app is one visible list of steps, outermost first.
 import express, { type Express, type RequestHandler, type Response } from 'express';
 import type { ParamsDictionary, Query } from 'express-serve-static-core';
+import type { Clock } from '../../common/clock.ts';
 import { AppError } from '../../common/errors.ts';
-import { addHealth, createApp, finish, type Health } from '../../common/http.ts';
+import { addHealth, clientSignal, createApp, finish, type Health } from '../../common/http.ts';
 import type { Logger } from '../../common/log.ts';
 import type { DemandReport } from '../demand.ts';
 import type { Backend, GatewayModel } from './backend.ts';
@@ -10,6 +11,7 @@ import { callerOf } from './caller.ts';
 import type { RequestSettings } from './config.ts';
 import type { Dispatcher } from './dispatch.ts';
 import type { Forwarder } from './forward.ts';
+import { answerLease, leasePath } from './leases.ts';
 import type { GatewayMetrics } from './metrics.ts';
 import { type Address, isPodPath, modelInBody, readAddress, resolveModel } from './route.ts';
 import { answerWhileAsleep, isWork, listModels } from './standing.ts';
@@ -20,6 +22,7 @@ export interface AppOptions {
   forwarder: Forwarder;
   metrics: GatewayMetrics;
   settings: RequestSettings;
+  clock: Clock;
   isDraining: () => boolean;
   log: Logger;
 }
@@ -41,6 +44,7 @@ export function trafficApp(options: AppOptions): Express {
   app.use(address(options));
   app.use(answerHere(options));
   app.use(readBody(options));
+  app.use(answerLeases(options));
   app.use(resolve(options));
   app.use(countRequests(options));
   app.use(sleepOn(options));
@@ -110,6 +114,18 @@ function answerHere({ backend }: AppOptions): Step {
 /** The body is kept in memory, so that it can be sent again; compressed ones could not be bounded. */
 function readBody({ settings }: AppOptions): Step {
   return express.raw({ type: () => true, limit: settings.maxBodyBytes, inflate: false });
+}
+
+/** Under the address of a model too, which then need not be named. */
+function answerLeases(options: AppOptions): Step {
+  return async function answerLeaseOf(req, res, next) {
+    const { model: addressed, path } = res.locals.address;
+    const lease = leasePath(path);
+    if (!lease) return next();
+    const { method, body } = req;
+    const signal = clientSignal(res as Response);
+    res.json(await answerLease({ method, ...lease, body, addressed }, options, signal));
+  };
 }
 
 function resolve({ backend }: AppOptions): Step {

@@ -1,4 +1,5 @@
 // What the gateway needs from whoever runs the pods. It knows nothing of Kubernetes and nothing of processes.
+import type { RunLease } from '../lease.ts';
 import type { ModelKey, PoolKey } from '../pool.ts';
 import type { HoldLimits } from './hold.ts';
 
@@ -53,6 +54,12 @@ export interface Backend {
    * Harmless when one runs or starts already.
    */
   wake(pool: PoolKey, signal: AbortSignal): Promise<void>;
+  /** The leases that have not expired, by run. */
+  leases(): readonly RunLease[];
+  /** Sets or renews the lease of a run; kept for good once it resolves. */
+  keepLease(lease: RunLease, signal: AbortSignal): Promise<void>;
+  /** Ends the lease of a run, if it has one. */
+  dropLease(run: string, signal: AbortSignal): Promise<void>;
   /** Why the pool does not become ready, in words, where that is known. */
   trouble(pool: PoolKey): string | undefined;
 }

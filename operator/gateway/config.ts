@@ -39,6 +39,9 @@ export const requestSettings = {
 };
 
 export const gatewayConfig = z.object({
+  REFMODEL_NAMESPACE: z
+    .string()
+    .describe('Namespace of the gateways, where the leases of runs are kept.'),
   REFMODEL_PORT: port(gatewayPort).describe('Port of the API.'),
   REFMODEL_ADMIN_PORT: port(adminPort).describe('Port of /demand, health and metrics.'),
   REFMODEL_LOG_LEVEL: z

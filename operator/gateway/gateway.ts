@@ -82,6 +82,7 @@ export function createGateway({ name, backend, settings, clock, log }: GatewayPa
       forwarder,
       metrics,
       settings,
+      clock,
       log,
       isDraining: () => isDraining,
     }),

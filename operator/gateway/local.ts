@@ -13,7 +13,8 @@ import { type Running, run } from '../../common/lifecycle.ts';
 import { createLogger, logLevels } from '../../common/log.ts';
 import type { ReferenceModel } from '../../crds/reference-model.ts';
 import { hubVariables } from '../../server/model/hub/settings.ts';
-import { gatewayPort, modelKey, type PoolKey } from '../pool.ts';
+import { withPreloads } from '../catalog.ts';
+import { gatewayPort, type ModelKey, modelKey, type PoolKey } from '../pool.ts';
 import { LocalBackend } from './backend/local.ts';
 import { startServerProcess } from './backend/process.ts';
 import { requestSettings, requestSettingsOf } from './config.ts';
@@ -73,14 +74,20 @@ export async function main(env: NodeJS.ProcessEnv, argv: string[]): Promise<void
   const cache = flags.cache ?? join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'refmodel');
   const clock = systemClock;
   const logLevel = config.REFMODEL_LOG_LEVEL;
-  const folder = await writeCatalogs(plan);
+  const folder = await mkdtemp(join(tmpdir(), 'refmodel-')); // only this user reads it
+  await writeCatalogs(plan, folder, new Set());
   const start = (pool: PoolKey) =>
     startServerProcess({
       settings: serverSettings(plan, pool, { folder, cache, logLevel }),
       clock,
       graceMs,
     });
-  const backend = new LocalBackend({ models: plan.models, start, clock, log });
+  const preload = (leased: ReadonlySet<ModelKey>) => {
+    writeCatalogs(plan, folder, leased).catch((err: unknown) => {
+      log.error({ err }, 'cannot write the catalogs');
+    });
+  };
+  const backend = new LocalBackend({ models: plan.models, start, preload, clock, log });
   const settings = requestSettingsOf(config);
   const gateway = createGateway({ name: 'local', backend, settings, clock, log });
   const traffic = await listenOn(gateway, flags.port).catch(async (err: unknown) => {
@@ -149,13 +156,15 @@ const wrongVolume = (text: string, what: string) =>
 
 const fileOf = (pool: PoolKey) => `${pool.replace('/', '.')}.json`;
 
-/** One catalog file per pool, in a folder that only this user reads. */
-async function writeCatalogs(plan: LocalPlan): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'refmodel-'));
+/** One catalog file per pool. A server that reads one half-written keeps what it had, and looks again. */
+async function writeCatalogs(
+  plan: LocalPlan,
+  folder: string,
+  leased: ReadonlySet<ModelKey>,
+): Promise<void> {
   for (const [pool, { catalog }] of plan.pools) {
-    await writeFile(join(folder, fileOf(pool)), JSON.stringify(catalog));
+    await writeFile(join(folder, fileOf(pool)), JSON.stringify(withPreloads(catalog, leased)));
   }
-  return folder;
 }
 
 function serverSettings(

@@ -44,7 +44,8 @@ async function start(config: GatewayConfig, log: Logger): Promise<Running> {
   const userAgent = 'refmodel-gateway';
   const client = new KubeClient({ config: kubeConfig, clock, timeoutMs: apiTimeoutMs, userAgent });
   const namespaces = config.REFMODEL_NAMESPACES ?? [];
-  const backend = new KubernetesBackend({ client, clock, log, namespaces });
+  const leaseNamespace = config.REFMODEL_NAMESPACE;
+  const backend = new KubernetesBackend({ client, clock, log, namespaces, leaseNamespace });
   const settings = requestSettingsOf(config);
   const gateway = createGateway({ name: hostname(), backend, settings, clock, log });
 

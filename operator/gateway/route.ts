@@ -47,7 +47,7 @@ export function resolveModel(
 ): GatewayModel {
   if (address.model) return address.model;
   const name = nameInBody();
-  if (name !== undefined) return byName(name, models);
+  if (name !== undefined) return findModel(name, models);
   if (models.size === 0 || address.isStranger) {
     throw new AppError('MODEL_NOT_FOUND', 'finding the model: no ReferenceModel has this address');
   }
@@ -130,7 +130,7 @@ function cacheAddress(address: Address, models: Models): Address {
   const name = decodeURIComponentOr(text);
   const namespace = address.model && splitKey(address.model.key).namespace;
   const sibling = namespace === undefined ? undefined : models.get(objectKey(namespace, name));
-  const model = sibling ?? byName(name, models);
+  const model = sibling ?? findModel(name, models);
   return { ...address, model, path: `/cache/${model.key}` };
 }
 
@@ -142,7 +142,8 @@ function decodeURIComponentOr(text: string): string {
   }
 }
 
-function byName(name: string, models: Models): GatewayModel {
+/** By "<namespace>/<name>", or by a name that only one model has. Throws MODEL_NOT_FOUND, AMBIGUOUS_MODEL. */
+export function findModel(name: string, models: Models): GatewayModel {
   const exact = models.get(name);
   if (exact) return exact;
   const matches = [...models.values()].filter(({ key }) => splitKey(key).name === name);

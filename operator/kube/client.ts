@@ -50,6 +50,8 @@ export interface ApplyOptions {
 export interface DeleteOptions {
   /** Only if the object still is this one: another of the same name stays. */
   uid?: string;
+  /** Only if it has not changed since. */
+  resourceVersion?: string;
 }
 
 export class KubeClient {
@@ -220,7 +222,7 @@ export class KubeClient {
       apiVersion: 'v1',
       kind: 'DeleteOptions',
       propagationPolicy: 'Background',
-      ...(options.uid && { preconditions: { uid: options.uid } }),
+      preconditions: options,
     };
     const path = resourcePath(resource, ref);
     await this.#transport.json({ method: 'DELETE', path, body }, signal);

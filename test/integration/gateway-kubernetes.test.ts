@@ -95,7 +95,12 @@ class Process {
   static async start(cluster: Cluster, holdTimeoutMs = 30_000): Promise<Process> {
     const client = clientOf(cluster.server, { timeoutMs: 2000 });
     const common = { clock: systemClock, log: silentLogger };
-    const backend = new KubernetesBackend({ client, namespaces: [], ...common });
+    const backend = new KubernetesBackend({
+      client,
+      namespaces: [],
+      leaseNamespace: 'sys',
+      ...common,
+    });
     const limits = settings({ holdTimeoutMs });
     const gateway = createGateway({ name: 'g', backend, settings: limits, ...common });
     const traffic = await listen(gateway.traffic, 0, '127.0.0.1');

@@ -14,6 +14,7 @@ import type {
 } from '../../operator/gateway/backend.ts';
 import type { RequestSettings } from '../../operator/gateway/config.ts';
 import { createGateway, type Gateway } from '../../operator/gateway/gateway.ts';
+import type { RunLease } from '../../operator/lease.ts';
 import { type ServerState, serverState } from '../../server/contract.ts';
 
 export const model = (overrides: Partial<GatewayModel> = {}): GatewayModel => ({
@@ -66,6 +67,7 @@ export class FakeBackend implements Backend {
   troubles = new Map<string, string>();
   #models = new Map<string, GatewayModel>();
   #endpoints: readonly Endpoint[] = [];
+  readonly #leases = new Map<string, RunLease>();
   readonly #listeners = new Set<(change: BackendChange) => void>();
 
   constructor(...models: GatewayModel[]) {
@@ -96,6 +98,18 @@ export class FakeBackend implements Backend {
   async wake(pool: string): Promise<void> {
     this.wakes.push(pool);
     await this.onWake(pool);
+  }
+
+  leases(): readonly RunLease[] {
+    return [...this.#leases.values()];
+  }
+
+  async keepLease(lease: RunLease): Promise<void> {
+    this.#leases.set(lease.run, lease);
+  }
+
+  async dropLease(run: string): Promise<void> {
+    this.#leases.delete(run);
   }
 
   trouble(pool: string): string | undefined {

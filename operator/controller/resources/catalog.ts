@@ -1,6 +1,6 @@
 // The ConfigMap with the catalog of a pool, and the ServiceAccount that its pods run as. Pure.
 
-import { buildCatalog, podPlaces } from '../../catalog.ts';
+import { buildCatalog, podPlaces, withPreloads } from '../../catalog.ts';
 import type { ConfigMap, ServiceAccount } from '../../kube/resources.ts';
 import { poolObjects } from '../../pool.ts';
 import { poolMeta } from './meta.ts';
@@ -9,10 +9,11 @@ import type { PoolPlan } from './pool-plan.ts';
 export const catalogFile = 'catalog.json';
 
 export function catalogConfigMap(plan: PoolPlan): ConfigMap {
+  const catalog = withPreloads(buildCatalog(plan.models, podPlaces), plan.leased);
   return {
     metadata: poolMeta(plan, poolObjects(plan.pool).catalog),
     data: {
-      [catalogFile]: `${JSON.stringify(buildCatalog(plan.models, podPlaces), null, 2)}\n`,
+      [catalogFile]: `${JSON.stringify(catalog, null, 2)}\n`,
     },
   };
 }

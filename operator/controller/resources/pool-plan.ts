@@ -1,6 +1,7 @@
 // What the objects of a pool are built from. A type, no behaviour.
 import type { ExecutionProvider, GPUClass } from '../../../crds/gpu-class.ts';
 import type { ReferenceModel } from '../../../crds/reference-model.ts';
+import type { ModelKey } from '../../pool.ts';
 
 export interface PoolPlan {
   namespace: string;
@@ -9,6 +10,8 @@ export interface PoolPlan {
   /** At least one. */
   models: readonly ReferenceModel[];
   gpuClass: GPUClass;
+  /** Models that a run wants warm, of this pool or another. */
+  leased: ReadonlySet<ModelKey>;
 }
 
 /** What is the same for every pool of a cluster. */

@@ -1,14 +1,16 @@
 // Pools as Deployments: models, classes and endpoints come from watches, a wake is a write to /scale.
-// The only write of a gateway, and only ever from zero to one.
+// Those, only ever from zero to one, and the leases of runs are the only writes of a gateway.
 
 import type { Clock } from '../../../common/clock.ts';
 import type { Logger } from '../../../common/log.ts';
 import type { GPUClass } from '../../../crds/gpu-class.ts';
 import type { ReferenceModel } from '../../../crds/reference-model.ts';
 import type { KubeClient } from '../../kube/client.ts';
-import { isConflict } from '../../kube/errors.ts';
+import { ignoreNotFound, isConflict } from '../../kube/errors.ts';
 import { Informer } from '../../kube/informer.ts';
-import { type EndpointSlice, resources } from '../../kube/resources.ts';
+import { type EndpointSlice, type Lease, resources } from '../../kube/resources.ts';
+import { currentLeases, leaseName, leaseObject, leaseSelector } from '../../kube/run-lease.ts';
+import type { RunLease } from '../../lease.ts';
 import { labelNames, type ModelKey, type PoolKey, splitKey } from '../../pool.ts';
 import type { Backend, BackendChange, Endpoint, GatewayModel } from '../backend.ts';
 import { Listeners } from './listeners.ts';
@@ -20,13 +22,19 @@ export interface KubernetesBackendOptions {
   log: Logger;
   /** Empty: all. */
   namespaces: readonly string[];
+  /** Where the leases of runs are kept: the gateway's own namespace. */
+  leaseNamespace: string;
 }
+
+const fieldManager = 'refmodel-gateway';
 
 /** A write that loses this often in a row is left to the next wake. */
 const maxConflicts = 5;
 
 export class KubernetesBackend implements Backend {
+  readonly #options: KubernetesBackendOptions;
   readonly #client: KubeClient;
+  readonly #leases: Informer<Lease>;
   readonly #models: Informer<ReferenceModel>;
   readonly #classes: Informer<GPUClass>;
   readonly #slices: Informer<EndpointSlice>;
@@ -34,8 +42,16 @@ export class KubernetesBackend implements Backend {
   #view: ReadonlyMap<ModelKey, GatewayModel> = new Map();
   #endpoints: ReadonlyMap<PoolKey, readonly Endpoint[]> = new Map();
 
-  constructor({ namespaces, ...options }: KubernetesBackendOptions) {
+  constructor(given: KubernetesBackendOptions) {
+    const { namespaces, leaseNamespace, ...options } = given;
+    this.#options = given;
     this.#client = options.client;
+    this.#leases = new Informer({
+      ...options,
+      resource: resources.leases,
+      namespaces: [leaseNamespace],
+      labelSelector: leaseSelector,
+    });
     this.#models = new Informer({ ...options, namespaces, resource: resources.referenceModels });
     this.#classes = new Informer({ ...options, resource: resources.gpuClasses });
     this.#slices = new Informer({
@@ -55,7 +71,7 @@ export class KubernetesBackend implements Backend {
 
   /** Watches until the signal fires, then rejects with its reason. */
   async run(signal: AbortSignal): Promise<never> {
-    const informers = [this.#models, this.#classes, this.#slices];
+    const informers = [this.#models, this.#classes, this.#slices, this.#leases];
     await Promise.all(informers.map((informer) => informer.run(signal)));
     throw new Error('watches end only with their signal');
   }
@@ -94,6 +110,23 @@ export class KubernetesBackend implements Backend {
         if (!isConflict(err) || attempt === maxConflicts) throw err;
       }
     }
+  }
+
+  leases(): readonly RunLease[] {
+    return currentLeases(this.#leases.list(), this.#options.clock.now());
+  }
+
+  async keepLease(lease: RunLease, signal: AbortSignal): Promise<void> {
+    const object = leaseObject(lease, this.#options.clock.now());
+    const metadata = { ...object.metadata, namespace: this.#options.leaseNamespace };
+    const intent = { ...object, metadata };
+    const options = { fieldManager, force: true, signal };
+    this.#leases.store(await this.#client.apply(resources.leases, intent, options));
+  }
+
+  async dropLease(run: string, signal: AbortSignal): Promise<void> {
+    const ref = { namespace: this.#options.leaseNamespace, name: leaseName(run) };
+    await this.#client.delete(resources.leases, ref, {}, signal).catch(ignoreNotFound);
   }
 
   trouble(pool: PoolKey): string | undefined {

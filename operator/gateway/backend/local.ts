@@ -7,6 +7,7 @@ import type { Clock } from '../../../common/clock.ts';
 import type { Logger } from '../../../common/log.ts';
 import { isLoading } from '../../../server/contract.ts';
 import type { DemandReport } from '../../demand.ts';
+import { isCurrent, leasedModels, type RunLease } from '../../lease.ts';
 import type { ModelKey, PoolKey } from '../../pool.ts';
 import { decideReplicas, type ModelActivity, type ScaleReason } from '../../scale.ts';
 import type { Backend, BackendChange, Endpoint, GatewayModel } from '../backend.ts';
@@ -24,6 +25,8 @@ export interface LocalModel extends GatewayModel {
 export interface LocalBackendOptions {
   models: readonly LocalModel[];
   start: (pool: PoolKey) => ServerProcess;
+  /** Has servers load these models before anybody asks; told when they become others. */
+  preload: (models: ReadonlySet<ModelKey>) => void;
   clock: Clock;
   log: Logger;
 }
@@ -44,6 +47,8 @@ export class LocalBackend implements Backend {
   readonly #models: ReadonlyMap<ModelKey, LocalModel>;
   readonly #pools: ReadonlyMap<PoolKey, LocalPool>;
   readonly #listeners = new Listeners();
+  readonly #leases = new Map<string, RunLease>();
+  #leased = '';
 
   constructor(options: LocalBackendOptions) {
     this.#options = options;
@@ -77,14 +82,28 @@ export class LocalBackend implements Backend {
     await this.#pools.get(pool)?.wake(signal);
   }
 
+  leases(): readonly RunLease[] {
+    const now = this.#options.clock.now();
+    return [...this.#leases.values()].filter((lease) => isCurrent(lease, now));
+  }
+
+  async keepLease(lease: RunLease): Promise<void> {
+    this.#leases.set(lease.run, lease);
+  }
+
+  async dropLease(run: string): Promise<void> {
+    this.#leases.delete(run);
+  }
+
   trouble(pool: PoolKey): string | undefined {
     return this.#pools.get(pool)?.failure;
   }
 
   /** Starts and stops what the report asks for, by the same rule as the operator's. */
   scale(report: DemandReport): void {
+    const leased = this.#followLeases();
     for (const [key, pool] of this.#pools) {
-      const { replicas, reason } = this.#decide(key, pool, report);
+      const { replicas, reason } = this.#decide(key, pool, { report, leased });
       if (replicas === 0) pool.stop(reason);
       else pool.start();
     }
@@ -95,13 +114,32 @@ export class LocalBackend implements Backend {
     await Promise.all([...this.#pools.values()].map((pool) => pool.close()));
   }
 
-  #decide(key: PoolKey, pool: LocalPool, report: DemandReport) {
+  #followLeases(): ReadonlySet<ModelKey> {
+    const now = this.#options.clock.now();
+    for (const lease of this.#leases.values()) {
+      if (!isCurrent(lease, now)) this.#leases.delete(lease.run);
+    }
+    const leased = leasedModels([...this.#leases.values()]);
+    const signature = [...leased].sort().join();
+    if (signature !== this.#leased) this.#options.preload(leased);
+    this.#leased = signature;
+    return leased;
+  }
+
+  #decide(
+    key: PoolKey,
+    pool: LocalPool,
+    { report, leased }: { report: DemandReport; leased: ReadonlySet<ModelKey> },
+  ) {
     const states = report.pods.filter((pod) => pod.pool === key).map(({ state }) => state);
     const ofPool = [...this.#models.values()].filter((model) => model.pool === key);
     return decideReplicas(
       {
         current: pool.isRunning ? 1 : 0,
-        models: ofPool.map((model) => activity(model, report)),
+        models: ofPool.map((model) => ({
+          ...activity(model, report),
+          isLeased: leased.has(model.key),
+        })),
         isComplete: states.length >= pool.endpoints.length,
         isLoading: states.some(({ models }) => models.some(isLoading)),
         readySince: pool.readySince,
@@ -112,12 +150,14 @@ export class LocalBackend implements Backend {
   }
 }
 
-function activity({ key, scaling }: LocalModel, report: DemandReport): ModelActivity {
+function activity(
+  { key, scaling }: LocalModel,
+  report: DemandReport,
+): Omit<ModelActivity, 'isLeased'> {
   const demand = report.models.find(({ model }) => model === key);
   const last = demand?.lastActivity;
   return {
     ...scaling,
-    isLeased: false,
     asked: (demand?.inFlight ?? 0) + (demand?.held ?? 0),
     lastActivity: last ? Date.parse(last) : Number.NEGATIVE_INFINITY,
   };

@@ -14,8 +14,8 @@ export interface Resident {
 }
 
 /**
- * The residents whose end lets `bytes` more fit: least recently used ones, and none that is not needed for it.
- * `residents` are ordered least recently used first. Undefined: whatever is evicted now, it does not suffice.
+ * The residents whose end lets `bytes` more fit: the first ones, and none that is not needed for it.
+ * `residents` are ordered as they may go, least recently used first. Undefined: whatever is evicted now, it does not suffice.
  */
 export function planEviction<T extends Resident>(
   residents: readonly T[],

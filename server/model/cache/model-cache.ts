@@ -94,6 +94,8 @@ export class ModelCache<T extends Closable> {
   readonly #entries = new Map<string, Entry<T>>();
   /** The same, and those on their way out, which still hold memory. */
   readonly #live = new Set<Entry<T>>();
+  /** Those that the catalog wants loaded before they are asked for: the last to be evicted. */
+  #preloaded: ReadonlySet<string> = new Set();
   #lastUse = 0;
 
   constructor(options: CacheOptions<T>) {
@@ -148,6 +150,7 @@ export class ModelCache<T extends Closable> {
   /** Removes what is not among `models`, or not as it stands there. */
   async retain(models: readonly CatalogModel[]): Promise<void> {
     const byName = new Map(models.map((model) => [model.name, model]));
+    this.#preloaded = new Set(models.filter(({ preload }) => preload).map(({ name }) => name));
     const isStale = (known: CatalogModel) => {
       const model = byName.get(known.name);
       return !model || !isSameModel(known, model);
@@ -287,10 +290,11 @@ export class ModelCache<T extends Closable> {
     );
   }
 
-  /** Least recently used first. */
+  /** Least recently used first, those that are preloaded last. */
   #residents() {
+    const rank = ({ model }: Entry<T>) => (this.#preloaded.has(model.name) ? 1 : 0);
     return [...this.#live]
-      .sort((a, b) => a.use - b.use)
+      .sort((a, b) => rank(a) - rank(b) || a.use - b.use)
       .flatMap((entry) => {
         if (entry.bytes === undefined) return [];
         const isEvictable = entry.value !== undefined && entry.leases === 0 && !entry.closing;

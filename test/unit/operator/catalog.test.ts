@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { buildCatalog, catalogModel, podPlaces } from '../../../operator/catalog.ts';
+import { buildCatalog, catalogModel, podPlaces, withPreloads } from '../../../operator/catalog.ts';
 import { catalog } from '../../../server/contract.ts';
 import { referenceModel } from '../../support/builders.ts';
 
@@ -81,6 +81,19 @@ describe('catalog', () => {
     for (const resolvedFrom of ['a/b@v0', 'a/c@v1', undefined]) {
       assert.deepEqual(onHub({}, { model: { revision: 'c0ffee', resolvedFrom } }), { huggingFace });
     }
+  });
+
+  it('has what a run wants warm loaded before it is asked for, beside what asks for it itself', () => {
+    const preloaded = (name: string, preload: boolean) =>
+      referenceModel({ metadata: { name }, spec: { preload } });
+    const models = [preloaded('a', true), preloaded('b', false), preloaded('c', false)];
+
+    const catalog = withPreloads(buildCatalog(models, podPlaces), new Set(['rl/c', 'rl/gone']));
+
+    assert.deepEqual(
+      catalog.models.map(({ preload }) => preload),
+      [true, false, true],
+    );
   });
 
   it('gives the same bytes for the same models in any order', () => {

@@ -56,6 +56,17 @@ describe('followCatalog', () => {
     assert.deepEqual(at.loader.loads, ['rl/a', 'rl/c']);
   });
 
+  it('loads it again when it is wanted anew', async () => {
+    await using at = world([preloaded('rl/a')]);
+    await settle();
+
+    await at.setCatalog([catalogModel('rl/a')]);
+    await at.cache.remove('rl/a');
+    await at.setCatalog([preloaded('rl/a')]);
+
+    assert.deepEqual(at.loader.loads, ['rl/a', 'rl/a']);
+  });
+
   it('loads it once, though it was dropped since', async () => {
     await using at = world([preloaded('rl/a')]);
     await settle();

@@ -6,6 +6,7 @@ import { Lately } from '../../../../operator/controller/lately.ts';
 import { ControllerMetrics } from '../../../../operator/controller/metrics.ts';
 import { poolActivity, Scaler } from '../../../../operator/controller/scaler.ts';
 import type { Pod } from '../../../../operator/kube/resources.ts';
+import { leaseObject } from '../../../../operator/kube/run-lease.ts';
 import { classManifest, modelManifest, referenceModel } from '../../../support/builders.ts';
 import { FakeClock } from '../../../support/clock.ts';
 import {
@@ -37,6 +38,7 @@ const activity = (more: Partial<Parameters<typeof poolActivity>[0]> = {}) =>
       models: [referenceModel()],
       pods: [],
       demand: demand(),
+      leased: new Set(),
       ...more,
     },
     new Lately(Number.NEGATIVE_INFINITY),
@@ -80,6 +82,12 @@ describe('poolActivity', () => {
     assert.equal(last(demand()), made + 60_000);
     assert.equal(last(asked(0, made + 5000)), made + 5000);
     assert.equal(last(asked(0, made - 5000)), made);
+  });
+
+  it('knows the models that a run wants warm', () => {
+    const leased = new Set(['rl/tiny']);
+
+    assert.equal(activity({ leased }).models[0]?.isLeased, true);
   });
 
   it('takes the scaling of the models as it is', () => {
@@ -145,6 +153,26 @@ describe('Scaler', () => {
     await t.scaler.step(asked(0), never);
 
     assert.deepEqual([busy, lately, t.now()], [3, 3, 0]);
+  });
+
+  it('starts a pod for a lease, and keeps it until the lease is over', async () => {
+    await using t = await stage(0);
+    const lease = { run: 'run-1', models: ['rl/tiny'], expiresAt: made + 60_000 };
+    const { metadata, spec } = leaseObject(lease, made);
+    const object = { metadata: { ...metadata, namespace: 'sys' }, spec };
+    t.server.put('coordination.k8s.io/v1/leases', object);
+    await t.until(() => t.world.leases.list().length === 1);
+
+    await t.scaler.step(asked(0), never);
+    const prewarmed = t.now();
+    await t.until(() => t.world.deployments.get(pool)?.spec?.replicas === 1);
+    await t.clock.step(59_000);
+    await t.scaler.step(asked(0), never);
+    const leased = t.now();
+    await t.clock.step(1000);
+    await t.scaler.step(asked(0), never);
+
+    assert.deepEqual([prewarmed, leased, t.now()], [1, 1, 0]);
   });
 
   it('takes nothing away while a report is missing', async () => {

@@ -3,9 +3,11 @@ import { describe, it } from 'node:test';
 import { parseConfig } from '../../../../common/config.ts';
 import { gatewayConfig, requestSettingsOf } from '../../../../operator/gateway/config.ts';
 
+const namespace = { REFMODEL_NAMESPACE: 'sys' };
+
 describe('gatewayConfig', () => {
-  it('needs nothing to be set', () => {
-    const config = parseConfig(gatewayConfig, {});
+  it('needs nothing but its namespace', () => {
+    const config = parseConfig(gatewayConfig, namespace);
 
     assert.equal(config.REFMODEL_PORT, 8080);
     assert.equal(config.REFMODEL_ADMIN_PORT, 8081);
@@ -19,7 +21,7 @@ describe('gatewayConfig', () => {
   });
 
   it('reads a list of namespaces', () => {
-    const config = parseConfig(gatewayConfig, { REFMODEL_NAMESPACES: 'rl, eval,' });
+    const config = parseConfig(gatewayConfig, { ...namespace, REFMODEL_NAMESPACES: 'rl, eval,' });
 
     assert.deepEqual(config.REFMODEL_NAMESPACES, ['rl', 'eval']);
   });
@@ -33,7 +35,7 @@ describe('gatewayConfig', () => {
   };
   for (const [name, value] of Object.entries(wrong)) {
     it(`refuses ${name}=${value}`, () => {
-      assert.throws(() => parseConfig(gatewayConfig, { [name]: value }), {
+      assert.throws(() => parseConfig(gatewayConfig, { ...namespace, [name]: value }), {
         code: 'CONFIGURATION_INVALID',
       });
     });

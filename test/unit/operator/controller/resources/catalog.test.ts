@@ -14,6 +14,7 @@ const plan = (...names: string[]) => ({
   pool: 'p',
   models: names.map(model),
   gpuClass: gpuClass(),
+  leased: new Set<string>(),
 });
 
 describe('catalogConfigMap', () => {
@@ -23,6 +24,16 @@ describe('catalogConfigMap', () => {
     const { models } = catalog.parse(JSON.parse(data?.[catalogFile] ?? ''));
     assert.equal(models[0]?.name, 'rl/a');
     assert.deepEqual(models[0].source.volume, { root: '/volumes/models', path: 'tiny' });
+  });
+
+  it('has what a run wants warm loaded before it is asked for', () => {
+    const { data } = catalogConfigMap({ ...plan('a', 'b'), leased: new Set(['rl/b']) });
+
+    const { models } = catalog.parse(JSON.parse(data?.[catalogFile] ?? ''));
+    assert.deepEqual(
+      models.map(({ preload }) => preload),
+      [false, true],
+    );
   });
 
   it('is the same for the same models in any order', () => {

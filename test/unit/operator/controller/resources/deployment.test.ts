@@ -17,7 +17,8 @@ const onClaim = (name: string, claimName: string) =>
   });
 
 function build(spec: object = {}, models = [referenceModel()]) {
-  const plan = { namespace: 'rl', pool: 'rfm-pool-cpu', models, gpuClass: gpuClass({ spec }) };
+  const place = { namespace: 'rl', pool: 'rfm-pool-cpu', leased: new Set<string>() };
+  const plan = { ...place, models, gpuClass: gpuClass({ spec }) };
   const deployment = poolDeployment(plan, settings);
   const pod = deployment.spec?.template.spec;
   const [server] = pod?.containers ?? [];

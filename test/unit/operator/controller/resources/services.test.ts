@@ -8,7 +8,8 @@ import { gpuClass, referenceModel } from '../../../../support/builders.ts';
 
 describe('poolService', () => {
   it('has no address of its own and carries the label of the pool, for its EndpointSlices', () => {
-    const plan = { namespace: 'rl', pool: 'p', models: [referenceModel()], gpuClass: gpuClass() };
+    const place = { namespace: 'rl', pool: 'p', leased: new Set<string>() };
+    const plan = { ...place, models: [referenceModel()], gpuClass: gpuClass() };
 
     const { metadata, spec } = poolService(plan);
 

@@ -44,6 +44,7 @@ async function setup(options: { namespaces?: string[]; isSynced?: boolean } = {}
     clock: systemClock,
     log: silentLogger,
     namespaces: options.namespaces ?? [],
+    leaseNamespace: 'sys',
   });
   const stop = new AbortController();
   const changes: BackendChange[] = [];
@@ -73,6 +74,37 @@ const replicas = (server: KubeServer): unknown =>
 const writes = (server: KubeServer) => server.requests.filter(({ method }) => method !== 'GET');
 
 describe('KubernetesBackend', () => {
+  it('keeps the leases of runs where another gateway, and its own next life, finds them', async () => {
+    await using one = await setup();
+    await one.begin();
+    const other = new KubernetesBackend({
+      client: clientOf(one.server),
+      clock: systemClock,
+      log: silentLogger,
+      namespaces: [],
+      leaseNamespace: 'sys',
+    });
+    const stop = new AbortController();
+    const running = other.run(stop.signal).catch(() => {});
+    const lease = { run: 'Run 1', models: ['rl/a', 'rl/b'], expiresAt: Date.now() + 60_000 };
+
+    await one.backend.keepLease(lease, never);
+    const own = one.backend.leases();
+    await until(() => other.leases().length === 1);
+    await one.backend.keepLease({ ...lease, expiresAt: Date.now() - 1000 }, never);
+    const expired = one.backend.leases();
+    await one.backend.keepLease(lease, never);
+    await one.backend.dropLease('Run 1', never);
+    await one.backend.dropLease('Run 1', never);
+    await until(() => other.leases().length === 0);
+
+    assert.deepEqual([own[0]?.run, own[0]?.models], ['Run 1', ['rl/a', 'rl/b']]);
+    assert.deepEqual(expired, []);
+    assert.deepEqual(one.server.all('coordination.k8s.io/v1/leases'), []);
+    stop.abort(new Error('the test is over'));
+    await running;
+  });
+
   it('is not synced before it has listed, and knows every model then', async () => {
     await using test = await setup();
     test.server.put(classes, defaultClass);

@@ -48,11 +48,13 @@ const setup = (...models: LocalModel[]) => {
     started.push(process);
     return process;
   };
-  const options = { models: models.length > 0 ? models : [localModel()], start, clock };
+  const preloads: string[][] = [];
+  const preload = (leased: ReadonlySet<string>) => void preloads.push([...leased]);
+  const options = { models: models.length > 0 ? models : [localModel()], start, preload, clock };
   const backend = new LocalBackend({ ...options, log: silentLogger });
   const changes: unknown[] = [];
   backend.subscribe((change) => changes.push(change));
-  return { clock, started, backend, changes };
+  return { clock, started, backend, changes, preloads };
 };
 
 const report = (overrides: Partial<DemandReport> = {}): DemandReport => ({
@@ -69,6 +71,24 @@ describe('LocalBackend', () => {
     assert.ok(backend.isSynced());
     assert.deepEqual([...backend.models().keys()], ['rl/tiny']);
     assert.deepEqual([backend.allEndpoints().length, started.length], [0, 0]);
+  });
+
+  it('starts a process for a lease, has the model loaded, and keeps both until it is over', async () => {
+    const { clock, backend, started, preloads } = setup();
+    const lease = { run: 'run-1', models: ['rl/tiny'], expiresAt: clock.now() + 3_600_000 };
+
+    await backend.keepLease(lease);
+    backend.scale(report({ pods: [] }));
+    await started[0]?.listen();
+    await clock.step(3_599_000);
+    backend.scale(report());
+    const leased = backend.allEndpoints().length;
+    await clock.step(1000);
+    backend.scale(report());
+
+    assert.deepEqual([leased, backend.allEndpoints().length], [1, 0]);
+    assert.deepEqual(preloads, [['rl/tiny'], []]);
+    assert.deepEqual(backend.leases(), []);
   });
 
   it('starts one process however often it is woken, and routes to it once it listens', async () => {

@@ -148,6 +148,29 @@ describe('ModelCache makes room', () => {
     assert.equal(world.evictions, 1);
   });
 
+  it('by what is preloaded only when nothing else would do', async () => {
+    const world = new World({ isPrompt: true });
+    const use = async (name: string) => (await world.acquire(name))[Symbol.dispose]();
+    const preloaded = (name: string) => catalogModel(name, { preload: true });
+    const names = () => world.residents().map(({ name }) => name);
+    await world.cache.retain([preloaded('rl/a'), catalogModel('rl/b')]);
+    await use('rl/a');
+    await use('rl/b');
+
+    await use('rl/c');
+    const first = names();
+    await world.cache.retain([preloaded('rl/a'), preloaded('rl/c')]);
+    await use('rl/d');
+
+    assert.deepEqual(
+      [first, names()],
+      [
+        ['rl/a', 'rl/c'],
+        ['rl/c', 'rl/d'],
+      ],
+    );
+  });
+
   it('by what was measured, once that is known', async () => {
     const world = new World({ maxModels: 3, bytesOf: () => 40 });
     for (const name of ['rl/a', 'rl/b']) {
