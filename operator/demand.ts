@@ -24,10 +24,20 @@ export const podState = z.object({
 });
 export type PodState = z.output<typeof podState>;
 
+export const podTraffic = z.object({
+  pod: z.string(),
+  /** "<namespace>/<pool>" */
+  pool: z.string(),
+  inFlight: z.int().min(0),
+});
+export type PodTraffic = z.output<typeof podTraffic>;
+
 /** `GET /demand` on a gateway's admin port. Models that were never asked for are left out. */
 export const demandReport = z.object({
   gateway: z.string(),
   models: z.array(modelDemand),
   pods: z.array(podState),
+  /** Every pod that requests may be sent to, or that has one. What no gateway names can go. */
+  traffic: z.array(podTraffic),
 });
 export type DemandReport = z.output<typeof demandReport>;

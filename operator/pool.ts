@@ -24,9 +24,14 @@ export const labelNames = {
   component: 'app.kubernetes.io/component',
   /** On everything of a pool, its EndpointSlices and pods included. Value: the pool's name. */
   pool: `${group}/pool`,
+  /** On a pod: whether its pool's Service leads to it. See `traffic`. */
+  traffic: `${group}/traffic`,
   /** On a model's own Service. Value: the model's name. */
   model: `${group}/model`,
 } as const;
+
+/** Values of the label. A pod that is to go is closed first, and deleted once no gateway has a request at it. */
+export const traffic = { open: 'open', closed: 'closed' } as const;
 
 export const serverPort = 8080;
 export const gatewayPort = 8080;

@@ -46,6 +46,8 @@ export interface ControllerOptions {
 
 /** Longest time between two tries of what failed. Milliseconds. */
 const maxRetryMs = 60_000;
+/** Time between two looks at demand while pods are on their way out. Milliseconds. */
+const drainingMs = 250;
 
 export class Controller {
   readonly #options: ControllerOptions;
@@ -179,15 +181,16 @@ export class Controller {
   async #followDemand(signal: AbortSignal): Promise<void> {
     const { clock, demandIntervalMs, metrics } = this.#options;
     for (;;) {
-      const next = clock.now() + demandIntervalMs;
+      const startedAt = clock.now();
       const before = this.#demand;
       this.#demand = await this.#collector.collect(signal);
       metrics.gateways(this.#demand.gateways.known, this.#demand.gateways.answered);
       this.#addChanged(before, this.#demand);
       this.#followLeases();
-      await this.#scaler.step(this.#demand, signal);
+      const isDraining = await this.#scaler.step(this.#demand, signal);
       await this.#reaper.step(signal);
-      await clock.delay(Math.max(0, next - clock.now()), signal);
+      const intervalMs = isDraining ? Math.min(drainingMs, demandIntervalMs) : demandIntervalMs;
+      await clock.delay(Math.max(0, startedAt + intervalMs - clock.now()), signal);
     }
   }
 

@@ -23,6 +23,8 @@ export interface DemandView {
   models: ReadonlyMap<ModelKey, ModelView>;
   /** Pool → pod → its state. */
   states: ReadonlyMap<PoolKey, ReadonlyMap<string, ServerState>>;
+  /** Pool → pods that a gateway may send requests to, or has one at. */
+  traffic: ReadonlyMap<PoolKey, ReadonlySet<string>>;
   gateways: { known: number; answered: number };
 }
 
@@ -30,6 +32,7 @@ export const unknownDemand: DemandView = {
   isComplete: false,
   models: new Map(),
   states: new Map(),
+  traffic: new Map(),
   gateways: { known: 0, answered: 0 },
 };
 
@@ -72,6 +75,7 @@ export class DemandCollector {
       isComplete: urls.length > 0 && reports.length === urls.length,
       models: this.#modelViews(reports),
       states: statesOf(reports),
+      traffic: trafficOf(reports),
       gateways: { known: urls.length, answered: reports.length },
     };
   }
@@ -121,6 +125,14 @@ function statesOf(reports: readonly DemandReport[]): Map<PoolKey, Map<string, Se
     states.set(pool, pods);
   }
   return states;
+}
+
+function trafficOf(reports: readonly DemandReport[]): Map<PoolKey, Set<string>> {
+  const traffic = new Map<PoolKey, Set<string>>();
+  for (const { pod, pool } of reports.flatMap((report) => report.traffic)) {
+    traffic.set(pool, (traffic.get(pool) ?? new Set()).add(pod));
+  }
+  return traffic;
 }
 
 /** What of the pods' states a model's status depends on: not the counts, which change with every request. */

@@ -6,10 +6,11 @@ import { group, type ReferenceModel } from '../../crds/reference-model.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { ignoreNotFound, isRefused } from '../kube/errors.ts';
 import { type ConfigMap, type Deployment, type Pod, refOf, resources } from '../kube/resources.ts';
-import { objectKey, type PoolKey, poolObjects, splitKey } from '../pool.ts';
+import { labelNames, objectKey, type PoolKey, poolObjects, splitKey } from '../pool.ts';
 import { judge } from '../verdict.ts';
 import { type Applier, type Child, fieldManager, type Kind } from './apply.ts';
 import type { ControllerMetrics } from './metrics.ts';
+import { opening } from './plan/drain.ts';
 import { isTerminating } from './plan/pods.ts';
 import { handOverReplicas } from './replicas.ts';
 import { catalogConfigMap, catalogFile, serviceAccount } from './resources/catalog.ts';
@@ -92,6 +93,7 @@ export class PoolReconciler {
     });
     await applier.ensure(kinds.serviceAccount, both('serviceAccount'), signal);
     await applier.ensure(kinds.catalog, both('catalog'), signal);
+    await this.#openPods(plan, signal); // before the Service looks for it
     await applier.ensure(kinds.service, both('service'), signal);
     await this.#ensureDeployment(plan, both('deployment'), signal);
     await this.#tellPods(plan, signal);
@@ -115,21 +117,36 @@ export class PoolReconciler {
     await handOverReplicas(applier, kind, made, signal);
   }
 
+  /** Pods without the label: of a version that had none, or somebody took it away. */
+  async #openPods({ namespace, pool }: PoolPlan, signal: AbortSignal): Promise<void> {
+    const { world } = this.#options;
+    const isBare = (pod: Pod) =>
+      !isTerminating(pod) && pod.metadata?.labels?.[labelNames.traffic] === undefined;
+    for (const pod of world.podsOf(objectKey(namespace, pool)).filter(isBare)) {
+      await this.#patchPod(pod, opening, signal);
+    }
+  }
+
   /** Pods that do not know the catalog yet. Our own cache must have it: then the kubelet's is about to. */
   async #tellPods({ namespace, pool }: PoolPlan, signal: AbortSignal): Promise<void> {
-    const { client, metrics, world } = this.#options;
+    const { world } = this.#options;
     const known = world.configMaps.get(objectKey(namespace, poolObjects(pool).catalog));
     const hash = known && catalogHash(known);
     const isOld = (pod: Pod) =>
       !isTerminating(pod) && pod.metadata?.annotations?.[catalogAnnotation] !== hash;
     for (const pod of world.podsOf(objectKey(namespace, pool)).filter(isOld)) {
       const change = { metadata: { annotations: { [catalogAnnotation]: hash } } };
-      const told = await client
-        .patch(resources.pods, refOf(pod), change, signal)
-        .catch(ignoreNotFound);
-      metrics.wrote('Pod', 'patch');
-      if (told) world.pods.store(told);
+      await this.#patchPod(pod, change, signal);
     }
+  }
+
+  async #patchPod(pod: Pod, change: object, signal: AbortSignal): Promise<void> {
+    const { client, metrics, world } = this.#options;
+    const told = await client
+      .patch(resources.pods, refOf(pod), change, signal)
+      .catch(ignoreNotFound);
+    metrics.wrote('Pod', 'patch');
+    if (told) world.pods.store(told);
   }
 
   /** Nobody needs the pool any more; the last model may have moved to another class, so no owner takes it along. */

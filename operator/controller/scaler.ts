@@ -1,20 +1,21 @@
-// Each second and pool: how many pods, decided purely, written on /scale. The only writer of replicas besides the
+// Each second and pool: how many pods, decided purely, written on /scale; those that go are closed first. The only writer of replicas besides the
 // gateways' wake from zero. Every write is guarded by the resourceVersion it was decided on.
 import type { Clock } from '../../common/clock.ts';
 import type { Logger } from '../../common/log.ts';
 import { durationMs } from '../../crds/common.ts';
 import type { ReferenceModel } from '../../crds/reference-model.ts';
-import { isLoading } from '../../server/contract.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { isConflict, isNotFound } from '../kube/errors.ts';
 import { type Deployment, type Pod, refOf, resources } from '../kube/resources.ts';
-import { type ModelKey, modelKey, type PoolKey } from '../pool.ts';
-import { decideReplicas, type ModelActivity, neededPods, type PoolActivity } from '../scale.ts';
-import { type DemandView, neverAsked } from './demand.ts';
+import type { PoolKey } from '../pool.ts';
+import { decideReplicas, type ScaleReason } from '../scale.ts';
+import { judge } from '../verdict.ts';
+import type { DemandView } from './demand.ts';
 import { Lately } from './lately.ts';
 import type { ControllerMetrics } from './metrics.ts';
-import { failureOf, isTerminating, startOf } from './plan/pods.ts';
-import { requestTimeGranularityMs } from './plan/status.ts';
+import { closing, type DrainPlan, isClosed, opening, planDrain, releasing } from './plan/drain.ts';
+import { isTerminating } from './plan/pods.ts';
+import { drainFacts, poolActivity } from './plan/pool-activity.ts';
 import type { World } from './world.ts';
 
 export interface ScalerOptions {
@@ -34,105 +35,70 @@ export class Scaler {
     this.#needed = new Lately(options.clock.now());
   }
 
-  /** Brings every pool to the replicas that `demand` asks for. Rejects only when `signal` fires. */
-  async step(demand: DemandView, signal: AbortSignal): Promise<void> {
+  /**
+   * Brings every pool closer to the replicas that `demand` asks for. True while pods are on their way out: look again
+   * soon. Rejects only when `signal` fires.
+   */
+  async step(demand: DemandView, signal: AbortSignal): Promise<boolean> {
     const pools = this.#options.world.pools();
     this.#needed.retain(new Set(pools.keys()));
-    await Promise.all(
+    const draining = await Promise.all(
       [...pools].map(([pool, models]) => this.#scale(pool, { models, demand }, signal)),
     );
     signal.throwIfAborted();
+    return draining.some(Boolean);
   }
 
   async #scale(
     pool: PoolKey,
     { models, demand }: { models: readonly ReferenceModel[]; demand: DemandView },
     signal: AbortSignal,
-  ): Promise<void> {
-    const { client, clock, log, metrics, world } = this.#options;
+  ): Promise<boolean> {
+    const { clock, world } = this.#options;
     const deployment = world.deployments.get(pool);
-    if (!deployment?.metadata?.resourceVersion) return; // not made yet
+    if (!deployment?.metadata?.resourceVersion) return false; // not made yet
     const now = clock.now();
     const leased = world.leased(now);
     const facts = { deployment, models, demand, leased, pods: world.podsOf(pool), pool };
-    const activity = poolActivity(facts, this.#needed, now);
-    const { replicas, reason } = decideReplicas(activity, now);
-    if (replicas === activity.current) return;
-    const { resourceVersion } = deployment.metadata;
+    const decision = decideReplicas(poolActivity(facts, this.#needed, now), now);
+    const plan = planDrain(drainFacts(facts, decision.replicas, this.#drainMs(models)), now);
     try {
-      const scale = { replicas, resourceVersion };
-      await client.setScale(resources.deployments, refOf(deployment), scale, signal);
-      metrics.scaled(reason);
-      log.info({ pool, from: activity.current, to: replicas, reason }, 'scaled');
+      await this.#carryOut(plan, { pool, deployment, reason: decision.reason }, signal);
     } catch (err) {
-      if (signal.aborted || isConflict(err) || isNotFound(err)) return; // the next look decides anew
-      log.error({ err, pool }, 'cannot scale');
+      if (!signal.aborted && !isConflict(err) && !isNotFound(err)) {
+        this.#options.log.error({ err, pool }, 'cannot scale');
+      } // the next look decides anew
     }
+    return plan.close.length > 0 || facts.pods.some((pod) => isClosed(pod) && !isTerminating(pod));
   }
-}
 
-export interface PoolFacts {
-  pool: PoolKey;
-  deployment: Deployment;
-  models: readonly ReferenceModel[];
-  pods: readonly Pod[];
-  demand: DemandView;
-  leased: ReadonlySet<ModelKey>;
-}
+  /** Pods are marked before the Deployment is asked for fewer or more. */
+  async #carryOut(
+    plan: DrainPlan,
+    { pool, deployment, reason }: { pool: PoolKey; deployment: Deployment; reason: ScaleReason },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { client, clock, log, metrics } = this.#options;
+    for (const pod of plan.close) await this.#mark(pod, closing(clock.now()), signal);
+    for (const pod of plan.open) await this.#mark(pod, opening, signal);
+    for (const pod of plan.release) await this.#mark(pod, releasing, signal);
+    const { replicas } = plan;
+    const from = deployment.spec?.replicas ?? 0;
+    if (replicas === from) return;
+    const scale = { replicas, resourceVersion: deployment.metadata?.resourceVersion ?? '' };
+    await client.setScale(resources.deployments, refOf(deployment), scale, signal);
+    metrics.scaled(reason);
+    log.info({ pool, from, to: replicas, reason }, 'scaled');
+  }
 
-export function poolActivity(
-  { pool, deployment, models, pods, demand, leased }: PoolFacts,
-  lately: Lately,
-  now: number,
-): PoolActivity {
-  const states = [...(demand.states.get(pool)?.values() ?? [])];
-  const activities = models.map((model) => ({
-    ...modelActivity(model, demand),
-    isLeased: leased.has(modelKey(model)),
-  }));
-  const windowMs = Math.max(0, ...activities.map(({ idleTimeoutMs }) => idleTimeoutMs));
-  return {
-    current: deployment.spec?.replicas ?? 0,
-    models: activities,
-    neededLately: lately.most(pool, neededPods(activities), { now, windowMs }),
-    isComplete: demand.isComplete,
-    isLoading: states.some((state) => state.models.some(isLoading)),
-    readySince: readySince(pods),
-  };
-}
+  async #mark(pod: Pod, change: object, signal: AbortSignal): Promise<void> {
+    const { client, metrics, world } = this.#options;
+    world.pods.store(await client.patch(resources.pods, refOf(pod), change, signal));
+    metrics.wrote('Pod', 'patch');
+  }
 
-function modelActivity(model: ReferenceModel, demand: DemandView): Omit<ModelActivity, 'isLeased'> {
-  const { minReplicas, maxReplicas, concurrency, idleTimeout } = model.spec.scaling;
-  const { asked, lastActivity } = demand.models.get(modelKey(model)) ?? neverAsked;
-  return {
-    minReplicas,
-    maxReplicas,
-    concurrency,
-    idleTimeoutMs: durationMs(idleTimeout),
-    asked,
-    lastActivity: Math.max(lastActivity, storedActivity(model, Number.isFinite(lastActivity))),
-  };
-}
-
-/**
- * The last request as the status has it. Where gateways know of none, they may have restarted, and the stored time
- * may be older than the truth by its granularity.
- */
-function storedActivity({ status }: ReferenceModel, isReported: boolean): number {
-  if (status?.lastRequestTime === undefined) return Number.NEGATIVE_INFINITY;
-  return Date.parse(status.lastRequestTime) + (isReported ? 0 : requestTimeGranularityMs);
-}
-
-/**
- * Since when the youngest ready pod is ready. Where none is and one cannot become so, since that pod was created:
- * a pod that crashes for ever and that nobody asks for must not stay for ever.
- */
-function readySince(pods: readonly Pod[]): number | undefined {
-  const live = pods.filter((pod) => !isTerminating(pod));
-  const latest = (times: (number | undefined)[]) => {
-    const known = times.filter((time) => time !== undefined);
-    return known.length > 0 ? Math.max(...known) : undefined;
-  };
-  const ready = latest(live.map((pod) => startOf(pod).ready));
-  return ready ?? latest(live.filter(failureOf).map((pod) => startOf(pod).created));
+  #drainMs([first]: readonly ReferenceModel[]): number {
+    const { gpuClass } = first ? judge(first, this.#options.world.classes.list()) : {};
+    return durationMs(gpuClass?.spec.rollout.drainTimeout ?? '0s');
+  }
 }

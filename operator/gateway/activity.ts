@@ -36,6 +36,11 @@ export class Activity {
     return this.#endpoints.get(endpoint) ?? 0;
   }
 
+  /** Every endpoint with a request in flight, those that are ready no longer among them. */
+  busy(): ReadonlySet<Endpoint> {
+    return new Set(this.#endpoints.keys());
+  }
+
   /** Requests in flight for each model that was ever asked for. */
   inFlight(): { model: ModelKey; inFlight: number }[] {
     return [...this.#models].map(([model, { inFlight }]) => ({ model, inFlight }));

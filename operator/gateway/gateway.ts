@@ -74,6 +74,11 @@ export function createGateway({ name, backend, settings, clock, log }: GatewayPa
     gateway: name,
     models: activity.report((model) => hold.held(model)),
     pods: residency.pods(),
+    traffic: [...new Set([...backend.allEndpoints(), ...activity.busy()])].map((endpoint) => ({
+      pod: endpoint.id,
+      pool: endpoint.pool,
+      inFlight: activity.load(endpoint),
+    })),
   });
   return {
     traffic: trafficApp({

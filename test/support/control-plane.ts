@@ -108,7 +108,7 @@ export const missing = async <T extends KubeObject>(
 
 /** A gateway as the operator sees it: something that answers GET /demand. */
 export class FakeGateway implements Disposable {
-  report: DemandReport = { gateway: 'fake', models: [], pods: [] };
+  report: DemandReport = { gateway: 'fake', models: [], pods: [], traffic: [] };
   readonly #server = createServer((_req, res) => res.end(JSON.stringify(this.report)));
 
   /** Listens, and makes the EndpointSlice that the operator finds it by. */

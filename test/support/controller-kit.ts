@@ -27,7 +27,7 @@ interface Conditions {
 export async function controllerKit() {
   const kit = await operatorKit();
   const { server, client, world } = kit;
-  let report: DemandReport = { gateway: 'g', models: [], pods: [] };
+  let report: DemandReport = { gateway: 'g', models: [], pods: [], traffic: [] };
   const gateway = createServer((_req, res) => res.end(JSON.stringify(report)));
   await new Promise<void>((resolve) => gateway.listen(0, '127.0.0.1', resolve));
   const { port } = gateway.address() as AddressInfo;

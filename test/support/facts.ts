@@ -15,7 +15,7 @@ export const pod = (name = 'pod-1', status: Partial<NonNullable<Pod['status']>> 
     name,
     namespace: 'rl',
     creationTimestamp: at(0),
-    labels: { [labelNames.pool]: 'rfm-pool-cpu' },
+    labels: { [labelNames.pool]: 'rfm-pool-cpu', [labelNames.traffic]: 'open' },
   },
   status,
 });

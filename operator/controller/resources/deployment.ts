@@ -8,7 +8,7 @@ import { classSettings } from '../../class-settings.ts';
 import type { Deployment } from '../../kube/resources.ts';
 import { poolObjects, serverPort } from '../../pool.ts';
 import { catalogFile } from './catalog.ts';
-import { poolLabels, poolMeta, poolSelector } from './meta.ts';
+import { poolLabels, poolMeta, poolSelector, trafficSelector } from './meta.ts';
 import type { PodSettings, PoolPlan } from './pool-plan.ts';
 
 type PodSpec = NonNullable<NonNullable<Deployment['spec']>['template']['spec']>;
@@ -28,7 +28,7 @@ const exitSeconds = 5;
 export function poolDeployment(plan: PoolPlan, settings: PodSettings): Deployment {
   const { pool, gpuClass } = plan;
   const { rollout } = gpuClass.spec;
-  const labels = poolLabels(pool);
+  const labels = { ...poolLabels(pool), ...trafficSelector(pool) };
   return {
     metadata: poolMeta(plan, poolObjects(pool).deployment),
     spec: {

@@ -1,7 +1,7 @@
 // Labels and owners of what the operator makes: how an object is recognised as ours, and by whom it lives. Pure.
 import { apiVersion, type ReferenceModel } from '../../../crds/reference-model.ts';
 import type { Deployment } from '../../kube/resources.ts';
-import { labelNames, managedBy } from '../../pool.ts';
+import { labelNames, managedBy, traffic } from '../../pool.ts';
 import type { PoolPlan } from './pool-plan.ts';
 
 export type OwnerReference = NonNullable<
@@ -28,6 +28,12 @@ export const poolLabels = (pool: string): Record<string, string> => ({
 });
 
 export const poolSelector = (pool: string): Record<string, string> => ({ [labelNames.pool]: pool });
+
+/** Of the pool's pods, those that take requests. */
+export const trafficSelector = (pool: string): Record<string, string> => ({
+  ...poolSelector(pool),
+  [labelNames.traffic]: traffic.open,
+});
 
 export const modelLabels = (name: string): Record<string, string> => ({
   [labelNames.managedBy]: managedBy,

@@ -2,7 +2,7 @@
 import type { ReferenceModel } from '../../../crds/reference-model.ts';
 import type { Service } from '../../kube/resources.ts';
 import { poolObjects, serverPort } from '../../pool.ts';
-import { modelLabels, owners, poolMeta, poolSelector } from './meta.ts';
+import { modelLabels, owners, poolMeta, trafficSelector } from './meta.ts';
 import type { PoolPlan } from './pool-plan.ts';
 
 export function poolService(plan: PoolPlan): Service {
@@ -10,7 +10,7 @@ export function poolService(plan: PoolPlan): Service {
     metadata: poolMeta(plan, poolObjects(plan.pool).service),
     spec: {
       clusterIP: 'None',
-      selector: poolSelector(plan.pool),
+      selector: trafficSelector(plan.pool),
       ports: [{ name: 'http', port: serverPort, targetPort: 'http', protocol: 'TCP' }],
     },
   };

@@ -35,7 +35,7 @@ class Gateways implements Disposable {
 
   addReport(report: Partial<DemandReport>): Promise<void> {
     return this.add((_req, res) =>
-      res.end(JSON.stringify({ gateway: 'g', models: [], pods: [], ...report })),
+      res.end(JSON.stringify({ gateway: 'g', models: [], pods: [], traffic: [], ...report })),
     );
   }
 
@@ -95,7 +95,7 @@ describe('DemandCollector', () => {
     using gateways = new Gateways();
     const reports = [tiny(0, 0, at(9)), tiny(0, 0, null)];
     await gateways.add((_req, res) =>
-      res.end(JSON.stringify({ gateway: 'g', models: [reports.shift()], pods: [] })),
+      res.end(JSON.stringify({ gateway: 'g', models: [reports.shift()], pods: [], traffic: [] })),
     );
 
     await gateways.collector.collect(never);

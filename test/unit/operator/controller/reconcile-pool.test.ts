@@ -38,7 +38,7 @@ describe('PoolReconciler', () => {
   it('tells the pods when the catalog changes, once', async () => {
     await using t = await controllerKit();
     t.putClass();
-    t.putModel('a');
+    t.putModel('a', { scaling: { minReplicas: 1 } });
     t.server.put(pods, readyPod() as never);
     await t.start();
     await t.until(() => annotationOf(t) !== undefined);
@@ -50,6 +50,30 @@ describe('PoolReconciler', () => {
     assert.match(catalogOf(t), /"rl\/b"/);
     const told = t.writes().filter(({ path }) => path.endsWith('/pods/pod-1'));
     assert.equal(told.length, 2);
+  });
+
+  it('opens the pods that have no word on traffic before the Service asks for it, and no closed one', async () => {
+    await using t = await controllerKit();
+    t.putClass();
+    t.putModel('a');
+    const labelled = (name: string, labels: object) => {
+      const pod = readyPod(name);
+      return { ...pod, metadata: { ...pod.metadata, labels } } as never;
+    };
+    const ofPool = { 'refmodel.dev/pool': pool };
+    t.server.put(pods, labelled('pod-1', ofPool));
+    t.server.put(pods, labelled('pod-2', { ...ofPool, 'refmodel.dev/traffic': 'closed' }));
+
+    await t.start();
+    await t.reason('a', 'Available', 'OnDemand');
+
+    const trafficOf = (name: string) =>
+      t.server.get(pods, name, 'rl')?.metadata.labels?.['refmodel.dev/traffic'];
+    const [opened, service] = ['/pods/pod-1', `/services/${pool}`].map((path) =>
+      t.writes().findIndex((write) => write.path.endsWith(path)),
+    );
+    assert.deepEqual([trafficOf('pod-1'), trafficOf('pod-2')], ['open', 'closed']);
+    assert.ok(opened !== undefined && service !== undefined && opened < service, 'in this order');
   });
 
   it('clears the pool away when its last model moves to another class', async () => {

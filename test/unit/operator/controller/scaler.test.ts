@@ -2,24 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { silentLogger } from '../../../../common/log.ts';
 import { type DemandView, unknownDemand } from '../../../../operator/controller/demand.ts';
-import { Lately } from '../../../../operator/controller/lately.ts';
 import { ControllerMetrics } from '../../../../operator/controller/metrics.ts';
-import { poolActivity, Scaler } from '../../../../operator/controller/scaler.ts';
-import type { Pod } from '../../../../operator/kube/resources.ts';
+import { Scaler } from '../../../../operator/controller/scaler.ts';
 import { leaseObject } from '../../../../operator/kube/run-lease.ts';
-import { classManifest, modelManifest, referenceModel } from '../../../support/builders.ts';
+import { classManifest, modelManifest } from '../../../support/builders.ts';
 import { FakeClock } from '../../../support/clock.ts';
-import {
-  at,
-  container,
-  deployment,
-  made,
-  modelState,
-  pod,
-  readyPod,
-  serverState,
-  terminating,
-} from '../../../support/facts.ts';
+import { made, readyPod } from '../../../support/facts.ts';
 import { never, operatorKit } from '../../../support/operator-kit.ts';
 
 const pool = 'rl/rfm-pool-cpu';
@@ -30,84 +18,6 @@ const demand = (more: Partial<DemandView> = {}): DemandView => ({
 });
 const asked = (count: number, lastActivity = Number.NEGATIVE_INFINITY) =>
   demand({ models: new Map([['rl/tiny', { asked: count, lastActivity }]]) });
-const activity = (more: Partial<Parameters<typeof poolActivity>[0]> = {}) =>
-  poolActivity(
-    {
-      pool,
-      deployment: deployment(1),
-      models: [referenceModel()],
-      pods: [],
-      demand: demand(),
-      leased: new Set(),
-      ...more,
-    },
-    new Lately(Number.NEGATIVE_INFINITY),
-    made,
-  );
-
-const crashed: Pod = pod('pod-1', {
-  containerStatuses: [
-    container({ restartCount: 4, lastState: { terminated: { exitCode: 1, reason: 'Error' } } }),
-  ],
-});
-
-describe('poolActivity', () => {
-  it('starts the idle clock when the youngest pod is ready', () => {
-    const younger = readyPod('pod-2');
-    const conditions = [{ type: 'Ready', status: 'True', lastTransitionTime: at(50) }];
-    younger.status = { ...younger.status, conditions };
-
-    assert.equal(activity({ pods: [readyPod(), younger] }).readySince, made + 50_000);
-    assert.equal(activity({ pods: [pod()] }).readySince, undefined);
-    assert.equal(activity({ pods: [terminating(readyPod())] }).readySince, undefined);
-  });
-
-  it('starts it when a pod was made that cannot become ready, so that it need not stay for ever', () => {
-    assert.equal(activity({ pods: [crashed] }).readySince, made);
-  });
-
-  it('is loading while any pod loads any model', () => {
-    const loading = serverState(modelState({ name: 'rl/x', residency: 'Loading' }));
-    const states = new Map([[pool, new Map([['pod-1', loading]])]]);
-
-    assert.equal(activity({ demand: demand({ states }) }).isLoading, true);
-    assert.equal(activity().isLoading, false);
-  });
-
-  it('falls back on the stored time, plus what it may lag behind, when gateways know of no request', () => {
-    const model = referenceModel({ status: { lastRequestTime: at(0) } });
-    const last = (view: DemandView) =>
-      activity({ models: [model], demand: view }).models[0]?.lastActivity;
-
-    assert.equal(last(demand()), made + 60_000);
-    assert.equal(last(asked(0, made + 5000)), made + 5000);
-    assert.equal(last(asked(0, made - 5000)), made);
-  });
-
-  it('knows the models that a run wants warm', () => {
-    const leased = new Set(['rl/tiny']);
-
-    assert.equal(activity({ leased }).models[0]?.isLeased, true);
-  });
-
-  it('takes the scaling of the models as it is', () => {
-    const scaling = { minReplicas: 1, maxReplicas: 3, idleTimeout: '90s', concurrency: 4 };
-    const model = referenceModel({ spec: { scaling } });
-
-    const [found] = activity({ models: [model], demand: asked(7) }).models;
-
-    assert.deepEqual(found, {
-      minReplicas: 1,
-      maxReplicas: 3,
-      idleTimeoutMs: 90_000,
-      concurrency: 4,
-      asked: 7,
-      isLeased: false,
-      lastActivity: Number.NEGATIVE_INFINITY,
-    });
-  });
-});
-
 describe('Scaler', () => {
   async function stage(replicas: number) {
     const kit = await operatorKit();
@@ -134,7 +44,9 @@ describe('Scaler', () => {
           | { replicas: number }
           | undefined
       )?.replicas;
-    return { ...kit, put, clock, scaler, now, world };
+    const traffic = () =>
+      server.get('v1/pods', 'pod-1', 'rl')?.metadata.labels?.['refmodel.dev/traffic'];
+    return { ...kit, put, clock, scaler, now, world, traffic };
   }
 
   it('adds pods for what is asked, gives up those not needed for long, and all when nobody asks', async () => {
@@ -150,6 +62,7 @@ describe('Scaler', () => {
     await t.scaler.step(asked(0), never);
     await t.until(() => t.world.deployments.get(pool)?.spec?.replicas === 1);
     await t.clock.step(200);
+    await t.scaler.step(asked(0), never);
     await t.scaler.step(asked(0), never);
 
     assert.deepEqual([busy, lately, t.now()], [3, 3, 0]);
@@ -171,6 +84,7 @@ describe('Scaler', () => {
     const leased = t.now();
     await t.clock.step(1000);
     await t.scaler.step(asked(0), never);
+    await t.scaler.step(asked(0), never);
 
     assert.deepEqual([prewarmed, leased, t.now()], [1, 1, 0]);
   });
@@ -184,9 +98,34 @@ describe('Scaler', () => {
     assert.equal(t.now(), 1);
   });
 
+  it('closes a pod, and deletes it when no gateway has a request at it any more', async () => {
+    await using t = await stage(1);
+    await t.clock.step(3_600_000);
+    const busy = demand({ traffic: new Map([[pool, new Set(['pod-1'])]]) });
+
+    const isDraining = await t.scaler.step(busy, never);
+    const closed = t.traffic();
+    await t.scaler.step(busy, never);
+    const kept = t.now();
+    await t.scaler.step(demand(), never);
+
+    assert.deepEqual([isDraining, closed, kept, t.now()], [true, 'closed', 1, 0]);
+  });
+
+  it('opens a closed pod again when somebody asks', async () => {
+    await using t = await stage(1);
+    await t.clock.step(3_600_000);
+    await t.scaler.step(demand(), never);
+
+    await t.scaler.step(asked(1), never);
+
+    assert.deepEqual([t.traffic(), t.now()], ['open', 1]);
+  });
+
   it('does not overwrite a wake that came between its look and its write', async () => {
     await using t = await stage(1);
     await t.clock.step(3_600_000);
+    await t.scaler.step(asked(0), never); // closes the pod
     t.server.dropWatches();
     t.put(2);
 

@@ -42,7 +42,7 @@ describe('Activity', () => {
     assert.deepEqual(models, [
       { model: 'rl/x', inFlight: 0, held: 3, lastActivity: '2026-06-01T00:00:05.000Z' },
     ]);
-    demandReport.parse({ gateway: 'g', models, pods: [] });
+    demandReport.parse({ gateway: 'g', models, pods: [], traffic: [] });
   });
 
   it('knows no activity of a model that was only looked at', () => {

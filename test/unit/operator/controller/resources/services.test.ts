@@ -15,7 +15,10 @@ describe('poolService', () => {
 
     assert.equal(spec?.clusterIP, 'None');
     assert.equal(metadata?.labels?.['refmodel.dev/pool'], 'p');
-    assert.deepEqual(spec?.selector, { 'refmodel.dev/pool': 'p' });
+    assert.deepEqual(spec?.selector, {
+      'refmodel.dev/pool': 'p',
+      'refmodel.dev/traffic': 'open',
+    });
   });
 });
 

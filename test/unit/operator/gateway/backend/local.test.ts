@@ -61,6 +61,7 @@ const report = (overrides: Partial<DemandReport> = {}): DemandReport => ({
   gateway: 'local',
   models: [],
   pods: [{ pod: '127.0.0.1:4000', pool, state: state() }],
+  traffic: [],
   ...overrides,
 });
 
