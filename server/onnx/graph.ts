@@ -78,6 +78,12 @@ export const float32Tensor = (values: Float32Array, shape: readonly number[]): T
   data: new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
 });
 
+export const uint8Tensor = (data: Uint8Array, shape: readonly number[]): Tensor => ({
+  type: 'uint8',
+  shape,
+  data,
+});
+
 export const int32Tensor = (values: readonly number[], shape: readonly number[]): Tensor => ({
   type: 'int32',
   shape,

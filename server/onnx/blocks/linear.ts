@@ -1,6 +1,7 @@
 // Linear layers: products with a weight, whatever its format.
 import { int, int64Tensor } from '../graph.ts';
 import type { Tape, Value } from '../tape.ts';
+import { eightBits } from './eight-bits.ts';
 import { castTo, converted, floatConstant } from './numbers.ts';
 import type { Scope } from './scope.ts';
 import {
@@ -8,6 +9,7 @@ import {
   inNumbers,
   type Linear,
   type NormalFloatWeight,
+  type Product,
   vector,
   type Weight,
   weightName,
@@ -18,9 +20,6 @@ export function linear(scope: Scope, x: Value, layer: Linear): Value {
   scope.observe(layer, x);
   return projection(scope, layer)(scope.tape, x);
 }
-
-/** A product with a weight, in the graph of the weight or in one inside it. */
-export type Product = (at: Tape, x: Value) => Value;
 
 /**
  * `linear` in two steps: the constants belong to the graph of `scope`, the operator to that graph or one inside it.
@@ -41,11 +40,14 @@ export function projection(
   if (isRepeated && scope.target.provider === 'CUDA' && isWholeBytes(weight)) {
     return gemm(dequantized(scope, name, weight), { bias });
   }
-  const product =
-    weight.format === 'Blocks'
-      ? blocks(blockConstants(scope, name, weight), weight)
-      : normal(scope, name, weight);
-  return biased(product, bias);
+  return biased(coded(scope, name, weight), bias);
+}
+
+function coded(scope: Scope, name: string, weight: Exclude<Weight, { format: 'Float' }>): Product {
+  if (weight.format === 'NormalFloat') return normal(scope, name, weight);
+  const isExact = weight.bits === 8 && !weight.roundsActivations;
+  if (isExact && scope.target.provider === 'CPU') return eightBits(scope, name, weight);
+  return blocks(blockConstants(scope, name, weight), weight);
 }
 
 const biasOf = (scope: Scope, { name, rows, hasBias }: Linear): Value | undefined =>

@@ -1,6 +1,6 @@
 // How a block gets at a weight, whatever its format. Knows operators, not files.
 import { int, type Tensor } from '../graph.ts';
-import type { Value } from '../tape.ts';
+import type { Tape, Value } from '../tape.ts';
 import { converted, typedConstant } from './numbers.ts';
 import type { Scope } from './scope.ts';
 
@@ -38,6 +38,9 @@ export interface NormalFloatWeight {
   /** float32 [N · K / blockSize] */
   readonly scales: Tensor;
 }
+
+/** A product x·Wᵀ with a weight, in the graph of the weight or in one inside it. */
+export type Product = (at: Tape, x: Value) => Value;
 
 /** A weight of two dimensions, [N, K]. */
 export type Weight = FloatWeight | BlockWeight | NormalFloatWeight;
@@ -141,8 +144,11 @@ export function embedding(scope: Scope, ids: Value, name: string, shape: MatrixS
     const from = isOnDevice ? target.type : tensor.type;
     return converted(tape, rows, { from, to: target.type });
   }
-  const codes = tape.constant(`${name}.codes`, weight.codes);
-  const flat = tape.op('Flatten', [codes], { axis: int(1) });
+  const { codes } = weight;
+  const [rows = 0, blocks = 0, blockBytes = 0] = codes.shape;
+  // The same bytes under another shape: a Flatten of them would be folded, to a copy.
+  const byRow = { ...codes, shape: [rows, blocks * blockBytes] };
+  const flat = tape.constant(`${name}.codes by row`, byRow);
   const scales = inNumbers(scope, `${name}.scales`, weight.scales);
   return tape.op('GatherBlockQuantized', [flat, ids, scales], {
     bits: int(weight.bits),
