@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util';
 import { silentLogger } from '../common/log.ts';
 import type { CatalogModel } from '../server/contract.ts';
 import { createLoader } from '../server/model/load.ts';
-import type { ScoreRow, Session } from '../server/model/scoring.ts';
+import { positionsFrom, type ScoreRow, type Session } from '../server/model/scoring.ts';
 import { roomForAll } from '../test/support/engine-kit.ts';
 import { oneBillion, writeRandomCheckpoint } from './checkpoint.ts';
 
@@ -42,9 +42,7 @@ function draw(bound: number): number {
 }
 const rowOf = (tokens: readonly number[]): ScoreRow => ({
   tokens: Int32Array.from(tokens),
-  scoreFrom: 1,
-  wantsNext: false,
-  topK: 0,
+  positions: positionsFrom(1, tokens.length),
 });
 const tokensAtRandom = (count: number, vocabulary: number) =>
   Array.from({ length: count }, () => draw(vocabulary));

@@ -4,7 +4,7 @@ import { cpus } from 'node:os';
 import { type Batch, pack } from '../server/model/batch/pack.ts';
 import { PassDraft } from '../server/model/batch/pass.ts';
 import { layOutRectangles } from '../server/model/batch/rectangles.ts';
-import type { ScoreRow } from '../server/model/scoring.ts';
+import { positionsFrom, type ScoreRow } from '../server/model/scoring.ts';
 
 const vocabularySize = 32_000;
 const options = { vocabularySize, maxChunkRows: 512 };
@@ -20,7 +20,7 @@ const tokens = (count: number) => Array.from({ length: count }, () => draw(0, vo
 
 function row(prompt: readonly number[], completion: number): ScoreRow {
   const ids = Int32Array.from([...prompt, ...tokens(completion)]);
-  return { tokens: ids, scoreFrom: prompt.length, wantsNext: false, topK: 0 };
+  return { tokens: ids, positions: positionsFrom(prompt.length, ids.length) };
 }
 const many = (count: number, make: () => ScoreRow) => Array.from({ length: count }, make);
 const group = (size: number, prompt: number, completion: () => number) => {

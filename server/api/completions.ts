@@ -6,10 +6,11 @@ import type { Clock } from '../../common/clock.ts';
 import { AppError } from '../../common/errors.ts';
 import { clientSignal } from '../../common/http.ts';
 import { callerHeader } from '../contract.ts';
+import { type Asked, positionsFrom } from '../model/scoring.ts';
 import { type CompletionView, completionText } from './completion-text.ts';
 import { type Scoring, setIdentity } from './leased.ts';
 import { type ModelLookup, requestedModel } from './requested-model.ts';
-import { countIds, readRows } from './rows.ts';
+import { countIds, readRows, rowLength } from './rows.ts';
 import { type CompletionsRequest, completionsRequest, parseBody } from './schemas.ts';
 import { type Scored, score } from './score.ts';
 import { sendJsonText } from './send-text.ts';
@@ -41,8 +42,8 @@ export function postCompletions(options: CompletionsOptions): RequestHandler {
     checkAnswer(countIds(rows), view, limits);
     const model = await requestedModel(lookup, req.headers, body.model ?? undefined, signal);
     const request = { model, field: 'prompt', rows, caller: req.get(callerHeader) };
-    const wanted = { wantsNext: view.wantsNext, ...wants(view) };
-    const scored = await score(scoring, { ...request, ...wanted }, signal);
+    const asked = rows.map((row) => ask(rowLength(row), view));
+    const scored = await score(scoring, { ...request, asked }, signal);
     await answer(res, scored, { view, clock: options.clock, signal });
   };
 }
@@ -76,12 +77,18 @@ function readView(body: CompletionsRequest, limits: CompletionLimits): Completio
   };
 }
 
-/** What the model has to compute for the view. Ranks come with the top list only, so it is never empty. */
+/** What the model has to compute for the view. */
 function wants(view: CompletionView): { scoresPrompt: boolean; topK: number } {
   const { echo, logprobs, promptLogprobs } = view;
   const scoresPrompt = promptLogprobs !== undefined || (echo && logprobs !== undefined);
   const topK = Math.max(logprobs ?? 0, promptLogprobs ?? 0, 1);
   return { scoresPrompt, topK: scoresPrompt || logprobs !== undefined ? topK : 0 };
+}
+
+function ask(length: number, view: CompletionView): Asked {
+  const { scoresPrompt, topK } = wants(view);
+  const positions = positionsFrom(scoresPrompt ? 1 : length, length);
+  return { positions, wantsNext: view.wantsNext, topK, wantsRanks: topK > 0 };
 }
 
 function checkAnswer(tokens: number, view: CompletionView, limits: CompletionLimits): void {

@@ -2,10 +2,11 @@
 import type { RequestHandler } from 'express';
 import { clientSignal } from '../../common/http.ts';
 import { callerHeader } from '../contract.ts';
+import { positionsFrom } from '../model/scoring.ts';
 import { logprobText } from './float32.ts';
 import { describeLoaded, type Scoring, setIdentity } from './leased.ts';
 import { type ModelLookup, requestedModel } from './requested-model.ts';
-import { type IdRow, readRows } from './rows.ts';
+import { type IdRow, readRows, rowLength } from './rows.ts';
 import { parseBody, rowsRequest } from './schemas.ts';
 import { type Scored, score } from './score.ts';
 import { sendJsonText } from './send-text.ts';
@@ -17,8 +18,8 @@ export function postLogprobs(lookup: ModelLookup, scoring: Scoring): RequestHand
     const rows = readRows('input_ids', body.input_ids, body.attention_mask);
     const model = await requestedModel(lookup, req.headers, body.model ?? undefined, signal);
     const request = { model, field: 'input_ids', rows, caller: req.get(callerHeader) };
-    const wanted = { scoresPrompt: true, wantsNext: false, topK: 0 };
-    const scored = await score(scoring, { ...request, ...wanted }, signal);
+    const asked = rows.map((row) => ({ positions: positionsFrom(1, rowLength(row)) }));
+    const scored = await score(scoring, { ...request, asked }, signal);
     setIdentity(res, scored.loaded);
     await sendJsonText(res, answer(rows, scored), signal);
   };

@@ -1,14 +1,13 @@
 // Log-probs of rows of ids, from a language model.
+import { AppError } from '../../common/errors.ts';
 import type { LoadedModel } from '../model/loaded.ts';
-import type { ScoredRow, ScoreRow } from '../model/scoring.ts';
+import { type Asked, asksAnything, nothingScored, type ScoredRow } from '../model/scoring.ts';
 import { notANumber, type RowsRequest, type Scoring, taskMismatch, withModel } from './leased.ts';
 import { countIds } from './rows.ts';
 
 export interface ScoreRequest extends RowsRequest {
-  /** False when only the next token is wanted. */
-  scoresPrompt: boolean;
-  wantsNext: boolean;
-  topK: number;
+  /** Of each row. */
+  asked: readonly Asked[];
 }
 
 export interface Scored {
@@ -19,15 +18,7 @@ export interface Scored {
   usage: { promptTokens: number; scoredTokens: number };
 }
 
-const nothing: ScoredRow = {
-  logprobs: new Float32Array(),
-  ranks: new Int32Array(),
-  topIds: new Int32Array(),
-  topLogprobs: new Float32Array(),
-  k: 0,
-};
-
-/** Throws what `withModel` and the queue throw, TASK_MISMATCH, or SCORE_NOT_A_NUMBER. */
+/** Throws what `withModel` and the queue throw, TASK_MISMATCH, TOKEN_OUT_OF_RANGE or SCORE_NOT_A_NUMBER. */
 export function score(
   scoring: Scoring,
   request: ScoreRequest,
@@ -35,14 +26,16 @@ export function score(
 ): Promise<Scored> {
   const work = async (loaded: LoadedModel, tokens: Int32Array[]): Promise<Scored> => {
     if (!loaded.scores) throw taskMismatch(loaded, '/v1/rewards');
-    const asked = tokens.map((row) => toScoreRow(row, request));
-    const submission = { rows: asked.filter(hasWork), caller: request.caller };
+    for (const [r, asked] of request.asked.entries())
+      checkCandidates(asked, r, loaded.session.vocabularySize);
+    const asked = request.asked.map((ask, r) => ({ ...ask, tokens: tokens[r] ?? none }));
+    const submission = { rows: asked.filter(asksAnything), caller: request.caller };
     const scored = await loaded.scores.submit(submission, signal);
     if (scored.some(hasNaN)) throw notANumber();
     const results = scored.values();
     const rows = asked.map((row) => ({
       tokens: row.tokens,
-      values: hasWork(row) ? (results.next().value ?? nothing) : nothing,
+      values: asksAnything(row) ? (results.next().value ?? nothingScored) : nothingScored,
     }));
     const usage = {
       promptTokens: countIds(request.rows),
@@ -54,11 +47,18 @@ export function score(
   return withModel(scoring, request, work, signal);
 }
 
-function toScoreRow(tokens: Int32Array, request: ScoreRequest): ScoreRow {
-  const { scoresPrompt, wantsNext, topK } = request;
-  return { tokens, scoreFrom: scoresPrompt ? 1 : tokens.length, wantsNext, topK };
+const none = new Int32Array();
+
+function checkCandidates({ positions, candidates }: Asked, r: number, vocabularySize: number) {
+  const at = candidates?.ids.findIndex((id) => id >= vocabularySize) ?? -1;
+  if (!candidates || at < 0) return;
+  const place = `candidate_ids[${r}], position ${positions[Math.floor(at / candidates.width)]}`;
+  const message = `reading ${place}: ${candidates.ids[at]} is not in the vocabulary, 0 to ${vocabularySize - 1}`;
+  throw new AppError('TOKEN_OUT_OF_RANGE', message);
 }
 
-const hasWork = (row: ScoreRow) => row.wantsNext || row.scoreFrom < row.tokens.length;
-const hasNaN = (row: ScoredRow) =>
-  row.logprobs.some(Number.isNaN) || row.topLogprobs.some(Number.isNaN);
+/** A candidate may be missing, and is NaN then: it is one of the distribution that the others show. */
+const hasNaN = ({ logprobs, topLogprobs, entropies, normalizers, hidden }: ScoredRow) =>
+  [logprobs, topLogprobs, entropies, normalizers, hidden].some((values) =>
+    values.some(Number.isNaN),
+  );

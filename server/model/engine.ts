@@ -9,7 +9,8 @@ import type { Provider } from '../onnx/target.ts';
 export type Feed =
   | { readonly type: 'float32'; readonly data: Float32Array; readonly shape: readonly number[] }
   | { readonly type: 'int32'; readonly data: Int32Array; readonly shape: readonly number[] }
-  | { readonly type: 'int64'; readonly data: BigInt64Array; readonly shape: readonly number[] };
+  | { readonly type: 'int64'; readonly data: BigInt64Array; readonly shape: readonly number[] }
+  | { readonly type: 'bool'; readonly data: Uint8Array; readonly shape: readonly number[] };
 export type Feeds = Readonly<Record<string, Feed>>;
 
 export interface EngineOptions {

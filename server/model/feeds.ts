@@ -83,12 +83,18 @@ export class Feeder {
   }
 
   scores(batch: Batch): Feeds {
-    const { scored, targets, scoredShape, topK } = batch;
+    const { scored, targets, temperatures, candidates, scoredShape, candidateWidth } = batch;
     return {
       ...this.tokens(batch),
       [headInputs.scored.name]: int32(scored, scoredShape),
       [headInputs.targets.name]: int32(targets, scoredShape),
-      [headInputs.topK.name]: int64(BigInt64Array.of(BigInt(topK))),
+      [headInputs.temperatures.name]: { type: 'float32', data: temperatures, shape: scoredShape },
+      [headInputs.candidates.name]: int32(candidates, [...scoredShape, candidateWidth]),
+      [headInputs.topK.name]: int64(BigInt64Array.of(BigInt(batch.topK))),
+      [headInputs.wantsRanks.name]: flag(batch.wantsRanks),
+      [headInputs.wantsEntropies.name]: flag(batch.wantsEntropies),
+      [headInputs.exposed.name]: int32(batch.exposed),
+      [headInputs.isTempered.name]: flag(temperatures.some((temperature) => temperature !== 1)),
     };
   }
 
@@ -117,4 +123,10 @@ const int64 = (data: BigInt64Array, shape: readonly number[] = [data.length]): F
   type: 'int64',
   data,
   shape,
+});
+
+const flag = (value: boolean): Feed => ({
+  type: 'bool',
+  data: Uint8Array.of(Number(value)),
+  shape: [1],
 });

@@ -5,14 +5,15 @@ import { systemClock } from '../../common/clock.ts';
 import { AppError, toAppError } from '../../common/errors.ts';
 import { headOutputs } from '../onnx/blocks/head.ts';
 import { rewardOutputs } from '../onnx/blocks/reward.ts';
-import { chunkRowsFor, pack, packTokens, type Scores, unpack } from './batch/pack.ts';
+import { chunkRowsFor, pack, packTokens } from './batch/pack.ts';
+import { unpack } from './batch/unpack.ts';
 import { isErrno } from './disk.ts';
 import { Engine } from './engine.ts';
 import { Feeder } from './feeds.ts';
 import { describeSize, type PreparedModel, prepareModel } from './prepare.ts';
 import { atBoundedRate } from './progress.ts';
 import type { Answer, Call, Calls, Message, Sources } from './protocol.ts';
-import type { RewardRow, ScoredRow, ScoreRow } from './scoring.ts';
+import { nothingScored, type RewardRow, type ScoredRow, type ScoreRow } from './scoring.ts';
 import { Store } from './store/store.ts';
 
 let prepared: PreparedModel | undefined;
@@ -55,23 +56,20 @@ async function score(rows: readonly ScoreRow[]): Promise<ScoredRow[]> {
   const { vocabularySize } = model.summary;
   const maxChunkRows = chunkRowsFor(vocabularySize);
   const batch = pack(rows, { vocabularySize, maxChunkRows, ...feeder.packing });
-  if (!batch) return unpack(rows, noScores, { answers: [], topK: 0, vocabularySize });
+  if (!batch) return rows.map(() => nothingScored);
   const results = await engine.run(feeder.scores(batch));
   const scores = {
     logprobs: results.floats(headOutputs.logprobs),
     ranks: results.integers(headOutputs.ranks),
     topIds: results.integers(headOutputs.topIds),
     topLogprobs: results.floats(headOutputs.topLogprobs),
+    candidateLogprobs: results.floats(headOutputs.candidateLogprobs),
+    entropies: results.floats(headOutputs.entropies),
+    normalizers: results.floats(headOutputs.normalizers),
+    hidden: results.floats(headOutputs.hidden),
   };
   return unpack(rows, scores, { ...batch, vocabularySize });
 }
-
-const noScores: Scores = {
-  logprobs: new Float32Array(),
-  ranks: new Int32Array(),
-  topIds: new Int32Array(),
-  topLogprobs: new Float32Array(),
-};
 
 async function reward(rows: readonly RewardRow[]): Promise<Float32Array[]> {
   if (!loaded) throw new AppError('INTERNAL', 'scoring before loading');

@@ -1,34 +1,80 @@
-// The words that front and runner share: what is asked of a loaded model, and what comes back. Types only.
+// The words that front and runner share: what is asked of a loaded model, and what comes back.
 import type { CatalogModel, ModelState } from '../contract.ts';
 import type { Bytes } from './memory.ts';
 import type { Report } from './progress.ts';
 
-/** One row of a batch: token ids of one sequence, no padding. */
-export interface ScoreRow {
-  /** int32 [n], n ≥ 1 */
-  tokens: Int32Array;
-  /** First position whose token is scored; ≥ 1, since position 0 has no context. Rows ≥ n score nothing. */
-  scoreFrom: number;
+/** Tokens whose log-probs are wanted too, beside the one that stands there: as many at each scored position. */
+export interface Candidates {
+  /** int32 [m, width]; -1 where there are fewer. */
+  readonly ids: Int32Array;
+  readonly width: number;
+}
+
+/** What is asked of a row of n tokens. What is left out is not computed. */
+export interface Asked {
+  /** int32 [m], ascending: positions of 1 … n-1 whose tokens are scored. Position 0 has no context. */
+  readonly positions: Int32Array;
   /** Also the distribution after the last token: the greedy next token, for `max_tokens: 1`. */
-  wantsNext: boolean;
-  /** Most likely tokens wanted at each scored position, besides the token itself; 0 for none. */
-  topK: number;
+  readonly wantsNext?: boolean;
+  /** Logits are divided by it; > 0. */
+  readonly temperature?: number;
+  /** Most likely tokens wanted at each scored position, besides the token itself. */
+  readonly topK?: number;
+  readonly candidates?: Candidates;
+  readonly wantsRanks?: boolean;
+  readonly wantsEntropies?: boolean;
+  readonly wantsNormalizers?: boolean;
+  readonly wantsHidden?: boolean;
+}
+
+/** One row of a batch: token ids of one sequence, no padding. */
+export interface ScoreRow extends Asked {
+  /** int32 [n], n ≥ 1 */
+  readonly tokens: Int32Array;
 }
 
 /** One row of a batch of a reward model: token ids of one sequence, no padding. */
 export type RewardRow = Pick<ScoreRow, 'tokens'>;
 
-/** Values of m scored positions: scoreFrom … n-1, then the next position if it was wanted. */
+/** Values of the m positions that a row asked, then of the next position if it was wanted. Empty: not asked. */
 export interface ScoredRow {
   /** float32 [m]: natural-log probability of the token; of the greedy token at the next position. */
-  logprobs: Float32Array;
-  /** int32 [m]: 1 + number of tokens that are strictly more likely. Empty unless topK > 0 or wantsNext. */
-  ranks: Int32Array;
-  /** int32 [m, k] and float32 [m, k], most likely first, k = min(topK, vocabulary) or 1 for wantsNext alone. */
-  topIds: Int32Array;
-  topLogprobs: Float32Array;
-  k: number;
+  readonly logprobs: Float32Array;
+  /** int32 [m]: 1 + number of tokens that are strictly more likely. */
+  readonly ranks: Int32Array;
+  /** int32 [m, k] and float32 [m, k], most likely first, k = min(topK, vocabulary), or 1 for wantsNext alone. */
+  readonly topIds: Int32Array;
+  readonly topLogprobs: Float32Array;
+  readonly k: number;
+  /** float32 [m, width]: NaN where there is no candidate, and at the next position. */
+  readonly candidateLogprobs: Float32Array;
+  /** float32 [m], in nats. */
+  readonly entropies: Float32Array;
+  /** float32 [m]: logsumexp of the logits, as the temperature leaves them. */
+  readonly normalizers: Float32Array;
+  /** float32 [m, hidden size]: what enters the head, in float32. */
+  readonly hidden: Float32Array;
 }
+
+/** Of a row that asks nothing. */
+export const nothingScored: ScoredRow = {
+  logprobs: new Float32Array(),
+  ranks: new Int32Array(),
+  topIds: new Int32Array(),
+  topLogprobs: new Float32Array(),
+  k: 0,
+  candidateLogprobs: new Float32Array(),
+  entropies: new Float32Array(),
+  normalizers: new Float32Array(),
+  hidden: new Float32Array(),
+};
+
+/** Positions `from` … n-1 of a row of n tokens. */
+export const positionsFrom = (from: number, n: number): Int32Array =>
+  Int32Array.from({ length: Math.max(0, n - from) }, (_, i) => from + i);
+
+export const asksAnything = ({ positions, wantsNext }: Asked): boolean =>
+  positions.length > 0 || wantsNext === true;
 
 /** How a runner process ended. OutOfMemory: by the kernel, which had none left. Killed: by us, or by a person. */
 export interface Ending {

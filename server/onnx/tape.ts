@@ -1,6 +1,14 @@
 // Records a graph in the order it is written: `tape.op(type, inputs, attributes)` adds a node and gives its value.
 // Nodes are named by their path ("/model/layers.0/attn/q_proj/Gemm"), so that a message of the runtime names the place.
-import type { Attributes, Graph, Node, Port, Tensor } from './graph.ts';
+import {
+  type Attributes,
+  type Graph,
+  graph,
+  int,
+  type Node,
+  type Port,
+  type Tensor,
+} from './graph.ts';
 
 /** A value in the graph: the output of a node, an input, or a constant. */
 export interface Value {
@@ -44,6 +52,8 @@ const emptyRecording = (): Recording => ({
 
 /** Inputs or outputs of a subgraph by name. */
 type Ports = Readonly<Record<string, Omit<Port, 'name'>>>;
+
+type Recorder<O> = (tape: Tape) => { [K in keyof O]: Value };
 
 export class Tape {
   readonly #path: string;
@@ -155,6 +165,38 @@ export class Tape {
     return inner.finish();
   }
 
+  /** Scan: the values that a body over slices of `inputs` gives, by name, put together again. */
+  scan<I extends Ports, O extends Ports>(
+    folder: string,
+    ports: { inputs: I; outputs: O },
+    inputs: { [K in keyof I]: Value },
+    record: (tape: Tape, inputs: { [K in keyof I]: Value }) => { [K in keyof O]: Value },
+  ): { [K in keyof O]: Value } {
+    const slices = Object.keys(ports.inputs).map((name) => inputs[name]);
+    const body = graph(this.subgraph(folder, ports, record));
+    const names = Object.keys(ports.outputs);
+    const attributes = { body, num_scan_inputs: int(slices.length) };
+    return byName(ports.outputs, this.ops('Scan', slices, attributes, names));
+  }
+
+  /** If: the values that one branch gives, by name. The other does not run. */
+  choose<O extends Ports>(
+    condition: Value,
+    outputs: O,
+    whenTrue: Recorder<O>,
+    whenFalse: Recorder<O>,
+  ): { [K in keyof O]: Value } {
+    const names = Object.keys(outputs);
+    const record = (prefix: string, write: Recorder<O>) =>
+      graph(this.subgraph(prefix + names.join('_'), { inputs: {}, outputs }, write));
+    const attributes = {
+      then_branch: record('', whenTrue),
+      else_branch: record('no_', whenFalse),
+    };
+    const values = this.ops('If', [condition], attributes, names);
+    return byName(outputs, values);
+  }
+
   finish(): Graph {
     const { inputs, outputs, constants, nodes } = this.#recording;
     return { name: this.#path, inputs, outputs, constants, nodes };
@@ -165,6 +207,12 @@ export class Tape {
     this.#recording.taken.set(name, count + 1);
     return count === 0 ? name : `${name}_${count}`;
   }
+}
+
+/** `values` in the order of `ports`. */
+function byName<P extends Ports>(ports: P, values: readonly Value[]): { [K in keyof P]: Value } {
+  const names = Object.keys(ports);
+  return mapPorts(ports, (name) => values[names.indexOf(name)] ?? { name: '' });
 }
 
 function mapPorts<P extends Ports, T>(

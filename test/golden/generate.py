@@ -16,26 +16,13 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
+from float64 import Float64
+
 here = Path(__file__).parent
 common = dict(
     vocab_size=101, hidden_size=48, intermediate_size=70, num_hidden_layers=2, num_attention_heads=4,
     num_key_value_heads=2, max_position_embeddings=256, bos_token_id=1, eos_token_id=2, pad_token_id=0,
 )
-
-
-class Float64:
-    """Inside of it torch.float32 means float64, so that norms, softmax and angles are exact as well."""
-
-    def __enter__(self):
-        self.kept = torch.float32, torch.Tensor.float
-        torch.float32 = torch.float = torch.float64
-        torch.Tensor.float = torch.Tensor.double
-        torch.set_default_dtype(torch.float64)
-
-    def __exit__(self, *_):
-        torch.float32 = torch.float = self.kept[0]
-        torch.Tensor.float = self.kept[1]
-        torch.set_default_dtype(torch.float32)
 
 
 def randomize(model, seed, is_shifted):

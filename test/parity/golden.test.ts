@@ -14,6 +14,7 @@ import {
   goldenRows,
   goldenScores,
   scoreAll,
+  scoreFrom,
   withSession,
 } from '../support/engine-kit.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
@@ -52,7 +53,7 @@ function assertClose(truth: readonly number[][], found: readonly Float32Array[])
 async function assertNextTokens(session: Session, golden: readonly GoldenRow[]): Promise<void> {
   if (golden.length === 0) return;
   const rows = golden.map(({ input_ids: ids }) => {
-    return scoreAll(ids, { scoreFrom: ids.length, wantsNext: true, topK: 3 });
+    return scoreFrom(ids.length, ids, { wantsNext: true, topK: 3 });
   });
   const scored = await session.score(rows);
   assert.deepEqual(

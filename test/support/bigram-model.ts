@@ -13,44 +13,59 @@ import type {
 
 export const vocabularySize = 64;
 
-/** Scores of the tokens that may follow `last`, float32 log-probs [vocabulary]. */
-export function bigram(last: number): Float32Array {
+/** Of the tokens that may follow `last`: float64 logits [vocabulary] over a temperature, and their logsumexp. */
+function distribution(last: number, temperature: number) {
   const logits = Array.from(
     { length: vocabularySize },
-    (_, id) => 4 * Math.sin(last * 7.3 + id * 1.7),
+    (_, id) => (4 * Math.sin(last * 7.3 + id * 1.7)) / temperature,
   );
-  const sum = logits.reduce((total, logit) => total + Math.exp(logit), 0);
-  return Float32Array.from(logits, (logit) => logit - Math.log(sum));
+  const normalizer = Math.log(logits.reduce((total, logit) => total + Math.exp(logit), 0));
+  return { logprobs: Float32Array.from(logits, (logit) => logit - normalizer), normalizer };
 }
 
+/** Scores of the tokens that may follow `last`, float32 log-probs [vocabulary]. */
+export const bigram = (last: number, temperature = 1): Float32Array =>
+  distribution(last, temperature).logprobs;
+
 export function scoreRow(row: ScoreRow): ScoredRow {
-  const { tokens, scoreFrom, wantsNext, topK } = row;
+  const { tokens, positions, wantsNext = false, topK = 0, temperature = 1, candidates } = row;
   const k = topK > 0 ? Math.min(topK, vocabularySize) : Number(wantsNext);
-  const values = {
-    logprobs: [] as number[],
-    ranks: [] as number[],
-    topIds: [] as number[],
-    topLogprobs: [] as number[],
-  };
-  const end = tokens.length + Number(wantsNext);
-  for (let position = scoreFrom; position < end; position++) {
-    const all = bigram(tokens[position - 1] ?? 0);
-    const order = Array.from(all.keys()).sort((a, b) => (all[b] ?? 0) - (all[a] ?? 0));
-    const id = tokens[position] ?? order[0] ?? 0;
-    values.logprobs.push(all[id] ?? 0);
-    if (k === 0) continue;
-    values.ranks.push(1 + all.filter((logprob) => logprob > (all[id] ?? 0)).length);
-    values.topIds.push(...order.slice(0, k));
-    values.topLogprobs.push(...order.slice(0, k).map((other) => all[other] ?? 0));
-  }
+  const asked = [...positions, ...(wantsNext ? [tokens.length] : [])].map((position, i) => {
+    const last = tokens[position - 1] ?? 0;
+    const { logprobs, normalizer } = distribution(last, temperature);
+    const order = Array.from(logprobs.keys()).sort((a, b) => logprobs[b]! - logprobs[a]!);
+    const logprob = logprobs[tokens[position] ?? order[0]!]!;
+    const width = candidates?.width ?? 0;
+    return {
+      logprob,
+      normalizer,
+      rank: 1 + logprobs.filter((other) => other > logprob).length,
+      tops: order.slice(0, k),
+      topLogprobs: order.slice(0, k).map((id) => logprobs[id]!),
+      besides: Array.from({ length: width }, (_, c) => {
+        return logprobs[candidates?.ids[i * width + c] ?? -1] ?? NaN;
+      }),
+      entropy: -logprobs.reduce((sum, value) => sum + Math.exp(value) * value, 0),
+      hidden: hiddenOf(last),
+    };
+  });
+  const floats = (wants: boolean | undefined, of: (value: (typeof asked)[0]) => number[]) =>
+    Float32Array.from(wants ? asked.flatMap(of) : []);
   return {
-    logprobs: Float32Array.from(values.logprobs),
-    ranks: Int32Array.from(values.ranks),
-    topIds: Int32Array.from(values.topIds),
-    topLogprobs: Float32Array.from(values.topLogprobs),
+    logprobs: floats(true, ({ logprob }) => [logprob]),
+    ranks: Int32Array.from(row.wantsRanks ? asked.map(({ rank }) => rank) : []),
+    topIds: Int32Array.from(asked.flatMap(({ tops }) => tops)),
+    topLogprobs: floats(true, ({ topLogprobs }) => topLogprobs),
     k,
+    candidateLogprobs: floats(true, ({ besides }) => besides),
+    entropies: floats(row.wantsEntropies, ({ entropy }) => [entropy]),
+    normalizers: floats(row.wantsNormalizers, ({ normalizer }) => [normalizer]),
+    hidden: floats(row.wantsHidden, ({ hidden }) => hidden),
   };
 }
+
+/** What the model knows of a position, [2]. */
+const hiddenOf = (last: number): number[] => [last, 1];
 
 /** Every token counts, the last one most: float32 [labels]. */
 export const rewardRow = ({ tokens }: RewardRow, labels: number): Float32Array =>

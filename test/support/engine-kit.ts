@@ -4,7 +4,12 @@ import path from 'node:path';
 import { silentLogger } from '../../common/log.ts';
 import type { CatalogModel } from '../../server/contract.ts';
 import { createLoader } from '../../server/model/load.ts';
-import type { LoadSteps, ScoreRow, Session } from '../../server/model/scoring.ts';
+import {
+  type LoadSteps,
+  positionsFrom,
+  type ScoreRow,
+  type Session,
+} from '../../server/model/scoring.ts';
 import type { Provider } from '../../server/onnx/target.ts';
 
 export const neverAborted = new AbortController().signal;
@@ -47,13 +52,18 @@ export async function withSession(
 }
 
 /** A row that asks for the log-probability of every token but the first. */
-export const scoreAll = (tokens: Iterable<number>, changes: Partial<ScoreRow> = {}): ScoreRow => ({
-  tokens: Int32Array.from(tokens),
-  scoreFrom: 1,
-  wantsNext: false,
-  topK: 0,
-  ...changes,
-});
+export const scoreAll = (tokens: Iterable<number>, changes: Partial<ScoreRow> = {}): ScoreRow =>
+  scoreFrom(1, tokens, changes);
+
+/** The same of every token from position `from` on. */
+export function scoreFrom(
+  from: number,
+  tokens: Iterable<number>,
+  changes: Partial<ScoreRow> = {},
+): ScoreRow {
+  const row = Int32Array.from(tokens);
+  return { tokens: row, positions: positionsFrom(from, row.length), ...changes };
+}
 
 export interface GoldenRow {
   input_ids: number[];

@@ -4,6 +4,7 @@ import { decoderGraph } from '../../server/onnx/arch/decoder.ts';
 import { RopeTable } from '../../server/onnx/blocks/rope.ts';
 import type { Weights } from '../../server/onnx/blocks/weights.ts';
 import { type Array2, floats, integers, longs, runGraph } from './run-graph.ts';
+import { headFeeds } from './tiny-head.ts';
 
 type Rows = readonly (readonly number[])[];
 
@@ -17,9 +18,7 @@ export async function logprobsOf(
   const targets = rows.flatMap((row) => row.slice(1));
   const outputs = await runGraph(decoderGraph(decoder, weights), {
     ...feedsOf(decoder, rows),
-    scored: integers([1, scored.length], scored),
-    targets: integers([1, targets.length], targets),
-    top_k: longs([1], [0]),
+    ...headFeeds({ scored: [scored], targets: [targets] }),
   });
   return outputs['logprobs']?.data ?? [];
 }

@@ -9,7 +9,7 @@ import { cpuTarget } from '../../server/onnx/target.ts';
 
 export interface Array2 {
   readonly shape: readonly number[];
-  readonly data: Float32Array | Int32Array | BigInt64Array;
+  readonly data: Float32Array | Int32Array | BigInt64Array | Uint8Array;
 }
 
 export const floats = (shape: readonly number[], values: Iterable<number>): Array2 => ({
@@ -21,10 +21,16 @@ export const integers = (shape: readonly number[], values: Iterable<number>): Ar
   data: Int32Array.from(values),
 });
 
-const types = new Map<unknown, 'float32' | 'int32' | 'int64'>([
+export const flag = (value: boolean): Array2 => ({
+  shape: [1],
+  data: Uint8Array.of(Number(value)),
+});
+
+const types = new Map<unknown, 'float32' | 'int32' | 'int64' | 'bool'>([
   [Float32Array, 'float32'],
   [Int32Array, 'int32'],
   [BigInt64Array, 'int64'],
+  [Uint8Array, 'bool'],
 ]);
 const typeOf = ({ data }: Array2) => types.get(data.constructor) ?? 'float32';
 

@@ -1,7 +1,6 @@
-// Rows to the arrays that the graph takes, and its outputs back to rows. Pure; knows no runtime.
-
-import type { ScoredRow, ScoreRow } from '../scoring.ts';
-import { AskedTokens, type Scored } from './asked.ts';
+// Rows to the arrays that the graph takes. Pure; knows no runtime.
+import { asksAnything, type ScoreRow } from '../scoring.ts';
+import { AskedTokens, candidatesAt, type Scored } from './asked.ts';
 import { growTree, type PrefixTree, type TreeOptions } from './prefix-tree.ts';
 
 /** The tokens of a batch, each distinct (prefix, token) once. */
@@ -13,16 +12,14 @@ export interface PackedTokens extends PrefixTree {
 /** A batch that is scored. */
 export interface Batch extends PackedTokens, Scored {
   readonly topK: number;
+  readonly wantsRanks: boolean;
+  readonly wantsEntropies: boolean;
+  /** int32 [exposed]: packed tokens whose hidden rows are wanted */
+  readonly exposed: Int32Array;
+  /** Of each row: which of `exposed` are its own, one per position that it asks. Not for the graph. */
+  readonly exposures: readonly Int32Array[];
   /** Of each row: which number of `scored` answers each position that it asks. Not for the graph. */
   readonly answers: readonly Int32Array[];
-}
-
-/** What the graph gives: float32 and int32, [scored] and [scored, topK], with the padding still at the end. */
-export interface Scores {
-  readonly logprobs: Float32Array;
-  readonly ranks: Int32Array;
-  readonly topIds: Int32Array;
-  readonly topLogprobs: Float32Array;
 }
 
 export interface PackOptions extends TreeOptions {
@@ -33,12 +30,15 @@ export interface PackOptions extends TreeOptions {
 
 /** The batch of `rows`, or nothing when no position is scored. */
 export function pack(rows: readonly ScoreRow[], options: PackOptions): Batch | undefined {
-  if (!rows.some(isScored)) return undefined;
+  if (!rows.some(asksAnything)) return undefined;
   const tree = growTree(tokensOf(rows), options);
   return {
     ...withLast(tree),
     ...packScored(rows, tree, options.maxChunkRows),
+    ...packHidden(rows, tree),
     topK: rows.reduce((most, row) => Math.max(most, topsOf(row, options.vocabularySize)), 0),
+    wantsRanks: rows.some((row) => row.wantsRanks),
+    wantsEntropies: rows.some((row) => row.wantsEntropies),
   };
 }
 
@@ -55,78 +55,76 @@ const withLast = (tree: PrefixTree): PackedTokens => ({
   last: Int32Array.from(tree.paths, (path) => path.at(-1) ?? 0),
 });
 
-/** Where to score, each (token, target) once however many rows ask. */
-function packScored(rows: readonly ScoreRow[], tree: PrefixTree, maxChunkRows: number) {
-  const asked = new AskedTokens(tree.tokens);
-  const answers = rows.map(({ scoreFrom, wantsNext }, r) => {
-    const path = tree.paths[r] ?? none;
-    const numbers = new Int32Array(Math.max(0, path.length - scoreFrom) + Number(wantsNext));
-    for (let at = scoreFrom; at < path.length; at++) {
-      numbers[at - scoreFrom] = asked.target(path[at - 1] ?? 0, path[at] ?? 0);
+/** Where to score: what several rows of a group ask, once. */
+function packScored(rows: readonly ScoreRow[], { tokens, paths }: PrefixTree, maxRows: number) {
+  const asked = new AskedTokens(tokens, countAllAsked(rows));
+  const answers = rows.map((row) => new Int32Array(countAsked(row)));
+  for (const { temperature, members } of groupsOf(rows)) {
+    asked.startGroup(temperature);
+    for (const r of members) askTargets(asked, rows[r], paths[r], answers[r]);
+    // Last, since the tops are those of any target there.
+    for (const r of members) {
+      if (rows[r]?.wantsNext) answers[r]?.fill(asked.next(paths[r]?.at(-1) ?? 0), -1);
     }
-    return numbers;
-  });
-  // Last, since the tops are those of any target there.
-  for (const [r, row] of rows.entries()) {
-    if (row.wantsNext) answers[r]?.fill(asked.next(tree.paths[r]?.at(-1) ?? 0), -1);
   }
-  return { ...asked.inChunks(maxChunkRows), answers };
+  return { ...asked.inChunks(maxRows), answers };
+}
+
+const countAsked = ({ positions, wantsNext }: ScoreRow): number =>
+  positions.length + Number(wantsNext ?? false);
+
+const countAllAsked = (rows: readonly ScoreRow[]): number =>
+  rows.reduce((total, row) => total + countAsked(row), 0);
+
+function askTargets(
+  asked: AskedTokens,
+  row: ScoreRow | undefined,
+  path: Int32Array = none,
+  answers: Int32Array = none,
+): void {
+  for (const [i, at] of row?.positions.entries() ?? []) {
+    const number = asked.target(path[at - 1] ?? 0, path[at] ?? 0);
+    answers[i] = number;
+    if (row?.candidates) asked.beside(number, candidatesAt(row.candidates, i));
+  }
+}
+
+/** Hidden rows that are wanted, each once: that of a position is the token before it. */
+function packHidden(rows: readonly ScoreRow[], { tokens, paths }: PrefixTree) {
+  const numbers = new Int32Array(rows.some((row) => row.wantsHidden) ? tokens.length : 0).fill(-1);
+  const exposed: number[] = [];
+  const exposures = rows.map((row, r) => {
+    const { positions, wantsHidden, wantsNext } = row;
+    if (!wantsHidden) return none;
+    const path = paths[r] ?? none;
+    const all = wantsNext ? [...positions, path.length] : positions;
+    return Int32Array.from(all, (position) => {
+      const token = path[position - 1] ?? 0;
+      if (numbers[token] === -1) numbers[token] = exposed.push(token) - 1;
+      return numbers[token] ?? 0;
+    });
+  });
+  return { exposed: Int32Array.from(exposed), exposures };
+}
+
+/** Rows that may ask for the same value: of one temperature, and without candidates, which are each row's own. */
+function groupsOf(rows: readonly ScoreRow[]): { temperature: number; members: number[] }[] {
+  const own: { temperature: number; members: number[] }[] = [];
+  const shared = new Map<number, number[]>();
+  for (const [r, { temperature = 1, candidates }] of rows.entries()) {
+    const members = shared.get(temperature);
+    if (candidates) own.push({ temperature, members: [r] });
+    else if (members) members.push(r);
+    else shared.set(temperature, [r]);
+  }
+  return [...Array.from(shared, ([temperature, members]) => ({ temperature, members })), ...own];
 }
 
 const none = new Int32Array();
 
-const isScored = ({ tokens, scoreFrom, wantsNext }: ScoreRow): boolean =>
-  wantsNext || scoreFrom < tokens.length;
-
 /** How many tops each position of `row` has. */
-const topsOf = (row: ScoreRow, vocabularySize: number): number =>
-  Math.max(Math.min(row.topK, vocabularySize), row.wantsNext ? 1 : 0);
-
-export interface UnpackOptions extends Pick<Batch, 'answers' | 'topK'> {
-  readonly vocabularySize: number;
-}
-
-/** The values of each row. `topK` is the batch's; a row that asked for fewer gets fewer. */
-export function unpack(
-  rows: readonly ScoreRow[],
-  scores: Scores,
-  { answers, topK, vocabularySize }: UnpackOptions,
-): ScoredRow[] {
-  return rows.map((row, r) => {
-    const at = answers[r] ?? none;
-    const k = topsOf(row, vocabularySize);
-    const tops = { at, width: topK, k };
-    const scored: ScoredRow = {
-      logprobs: pick(scores.logprobs, new Float32Array(at.length), { at, width: 1, k: 1 }),
-      ranks: pick(scores.ranks, new Int32Array(k > 0 ? at.length : 0), { at, width: 1, k: 1 }),
-      topIds: pick(scores.topIds, new Int32Array(at.length * k), tops),
-      topLogprobs: pick(scores.topLogprobs, new Float32Array(at.length * k), tops),
-      k,
-    };
-    if (row.wantsNext) takeGreedy(scored);
-    return scored;
-  });
-}
-
-/** The first `k` columns of the rows `at` of `from` [n, width], into `to`, as far as that has room. */
-function pick<T extends Int32Array | Float32Array>(
-  from: T,
-  to: T,
-  { at, width, k }: { at: Int32Array; width: number; k: number },
-): T {
-  for (let i = 0; i < to.length; i++) {
-    const column = i % k;
-    to[i] = from[(at[(i - column) / k] ?? 0) * width + column] ?? NaN;
-  }
-  return to;
-}
-
-/** The last position becomes that of the most likely token. */
-function takeGreedy({ logprobs, ranks, topLogprobs, k }: ScoredRow): void {
-  const last = logprobs.length - 1;
-  logprobs[last] = topLogprobs[last * k] ?? NaN;
-  ranks[last] = 1;
-}
+export const topsOf = ({ topK = 0, wantsNext }: ScoreRow, vocabularySize: number): number =>
+  Math.max(Math.min(topK, vocabularySize), wantsNext ? 1 : 0);
 
 const logitBytesMax = 256 << 20;
 

@@ -25,8 +25,9 @@ describe('the bigram model', () => {
   it('scores the tokens that are asked for, and the next one', () => {
     const row = scoreRow({
       tokens: Int32Array.of(3, 9, 4),
-      scoreFrom: 2,
+      positions: Int32Array.of(2),
       wantsNext: true,
+      wantsRanks: true,
       topK: 3,
     });
 
@@ -39,7 +40,7 @@ describe('the bigram model', () => {
   });
 
   it('gives no ranks where none are asked for', () => {
-    const row = scoreRow({ tokens: Int32Array.of(3, 9), scoreFrom: 1, wantsNext: false, topK: 0 });
+    const row = scoreRow({ tokens: Int32Array.of(3, 9), positions: Int32Array.of(1) });
 
     assert.deepEqual(
       [row.logprobs.length, row.ranks.length, row.topIds.length, row.k],

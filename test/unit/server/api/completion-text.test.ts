@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type CompletionView, completionText } from '../../../../server/api/completion-text.ts';
 import { scoreRow } from '../../../support/bigram-model.ts';
+import { scoreAll } from '../../../support/engine-kit.ts';
 
 const texts = {
   token: (id: number) => `<${id}>`,
@@ -17,7 +18,7 @@ const head = {
 function write(ids: number[], view: Partial<CompletionView>, topK: number, tokenTexts = texts) {
   const tokens = Int32Array.from(ids);
   const wantsNext = view.wantsNext ?? false;
-  const values = scoreRow({ tokens, scoreFrom: 1, wantsNext, topK });
+  const values = scoreRow(scoreAll(tokens, { wantsNext, topK, wantsRanks: topK > 0 || wantsNext }));
   const parts = completionText(
     head,
     [{ tokens, values }],
@@ -74,12 +75,7 @@ describe('completionText', () => {
   });
 
   it('has k entries where the token is among the k most likely', () => {
-    const [best = 0] = scoreRow({
-      tokens: Int32Array.of(1),
-      scoreFrom: 1,
-      wantsNext: true,
-      topK: 0,
-    }).topIds;
+    const [best = 0] = scoreRow(scoreAll([1], { wantsNext: true })).topIds;
 
     const { choice } = write([1, best], { promptLogprobs: 3 }, 3);
 

@@ -4,6 +4,7 @@ import { describeLoaded, type RowsRequest, withModel } from '../../../../server/
 import { readRows } from '../../../../server/api/rows.ts';
 import type { LoadedModel } from '../../../../server/model/loaded.ts';
 import { settle } from '../../../support/clock.ts';
+import { scoreAll } from '../../../support/engine-kit.ts';
 import { forever, scoringKit } from '../../../support/scoring-kit.ts';
 import { catalogModel, until } from '../../../support/server-kit.ts';
 
@@ -21,9 +22,8 @@ const ask = (scoring: Kit['scoring'], ids: number[][], signal = forever) =>
     scoring,
     request(ids),
     async ({ scores }: LoadedModel, tokens) => {
-      const asked = { scoreFrom: 1, wantsNext: false, topK: 0 };
       assert.ok(scores, 'it is a language model');
-      return scores.submit({ rows: tokens.map((row) => ({ tokens: row, ...asked })) }, signal);
+      return scores.submit({ rows: tokens.map((row) => scoreAll(row)) }, signal);
     },
     signal,
   );

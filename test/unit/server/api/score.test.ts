@@ -2,18 +2,19 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { readRows } from '../../../../server/api/rows.ts';
 import { type ScoreRequest, score } from '../../../../server/api/score.ts';
-import { type ScoredRow } from '../../../../server/model/scoring.ts';
+import { nothingScored, positionsFrom } from '../../../../server/model/scoring.ts';
 import { scoreRow } from '../../../support/bigram-model.ts';
+import { scoreAll } from '../../../support/engine-kit.ts';
 import { forever, scoringKit } from '../../../support/scoring-kit.ts';
 import { catalogModel, until } from '../../../support/server-kit.ts';
+
+const none = new Int32Array();
 
 const request = (ids: number[][], fields: Partial<ScoreRequest> = {}): ScoreRequest => ({
   model: catalogModel('rl/a'),
   field: 'input_ids',
   rows: readRows('input_ids', ids),
-  scoresPrompt: true,
-  wantsNext: false,
-  topK: 0,
+  asked: ids.map(({ length }) => ({ positions: positionsFrom(1, length) })),
   ...fields,
 });
 
@@ -23,11 +24,7 @@ describe('score', () => {
 
     const { rows, usage } = await score(scoring, request([[1, 2, 3], [4], [5, 6]]), forever);
 
-    const want = [[1, 2, 3], [4], [5, 6]].map(
-      (ids) =>
-        scoreRow({ tokens: Int32Array.from(ids), scoreFrom: 1, wantsNext: false, topK: 0 })
-          .logprobs,
-    );
+    const want = [[1, 2, 3], [4], [5, 6]].map((ids) => scoreRow(scoreAll(ids)).logprobs);
     assert.deepEqual(
       rows.map(({ values }) => values.logprobs),
       want,
@@ -40,7 +37,7 @@ describe('score', () => {
   it('does not run the model for rows without anything to score', async () => {
     const { scoring, models } = scoringKit();
 
-    await score(scoring, request([[1, 2]], { scoresPrompt: false }), forever);
+    await score(scoring, request([[1, 2]], { asked: [{ positions: none }] }), forever);
 
     assert.deepEqual(models.sessions[0]?.passes, []);
   });
@@ -50,7 +47,7 @@ describe('score', () => {
 
     const { rows } = await score(
       scoring,
-      request([[1, 2]], { scoresPrompt: false, wantsNext: true }),
+      request([[1, 2]], { asked: [{ positions: none, wantsNext: true }] }),
       forever,
     );
 
@@ -62,17 +59,22 @@ describe('score', () => {
     (await cache.acquire(catalogModel('rl/a'), forever))[Symbol.dispose]();
     const [session] = models.sessions;
     assert.ok(session);
-    const broken: ScoredRow = {
-      logprobs: Float32Array.of(Number.NaN),
-      ranks: new Int32Array(),
-      topIds: new Int32Array(),
-      topLogprobs: new Float32Array(),
-      k: 0,
-    };
+    const broken = { ...nothingScored, logprobs: Float32Array.of(Number.NaN) };
     session.score = async () => [broken];
 
     await assert.rejects(score(scoring, request([[1, 2]]), forever), {
       code: 'SCORE_NOT_A_NUMBER',
+    });
+  });
+
+  it('names the candidate that is not in the vocabulary', async () => {
+    const { scoring } = scoringKit();
+    const candidates = { ids: Int32Array.of(-1, 63, 5, 64), width: 2 };
+    const asked = [{ positions: Int32Array.of(1, 2), candidates }];
+
+    await assert.rejects(score(scoring, request([[1, 2, 3]], { asked }), forever), {
+      code: 'TOKEN_OUT_OF_RANGE',
+      message: /candidate_ids\[0\], position 2: 64 .*0 to 63/,
     });
   });
 

@@ -4,6 +4,7 @@ import { pack, packTokens } from '../../../../server/model/batch/pack.ts';
 import { Feeder } from '../../../../server/model/feeds.ts';
 import type { Layer } from '../../../../server/onnx/arch/decoder.ts';
 import type { Rope } from '../../../../server/onnx/blocks/rope.ts';
+import { scoreAll } from '../../../support/engine-kit.ts';
 
 const plain: Rope = { type: 'default', theta: 100, dim: 4 };
 const dynamic: Rope = { type: 'dynamic', theta: 100, dim: 8, factor: 2, originalPositions: 3 };
@@ -53,11 +54,13 @@ describe('Feeder', () => {
 
   it('adds what a head takes', () => {
     const feeder = new Feeder({ ropes: [plain], layers });
-    const asked = rows.map((row) => ({ ...row, scoreFrom: 1, wantsNext: false, topK: 2 }));
+    const asked = rows.map(({ tokens }) => scoreAll(tokens, { topK: 2, temperature: 2 }));
     const batch = pack(asked, { vocabularySize: 10, maxChunkRows: 2 });
 
     assert.deepEqual(feeder.scores(batch!)['scored']?.shape, batch?.scoredShape);
     assert.deepEqual([...feeder.scores(batch!)['top_k']!.data], [2n]);
+    assert.deepEqual([...feeder.scores(batch!)['is_tempered']!.data], [1]);
+    assert.deepEqual([...feeder.scores(batch!)['wants_ranks']!.data], [0]);
     assert.equal(feeder.rewards(packTokens(rows))['last']?.data.length, 3);
   });
 

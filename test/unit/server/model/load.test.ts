@@ -17,6 +17,7 @@ import {
   goldenRoot,
   roomForAll,
   scoreAll,
+  scoreFrom,
   withSession,
 } from '../../../support/engine-kit.ts';
 import { tinyLlama, writeCheckpoint } from '../../../support/llama-checkpoint.ts';
@@ -61,10 +62,7 @@ describe('loadModel', () => {
     using cache = temporaryFolder();
 
     await withSession(cache.path, {}, async (session) => {
-      const [alone, late] = await session.score([
-        scoreAll([7]),
-        scoreAll([1, 2], { scoreFrom: 2 }),
-      ]);
+      const [alone, late] = await session.score([scoreAll([7]), scoreFrom(2, [1, 2])]);
 
       assert.deepEqual([alone?.logprobs.length, late?.logprobs.length], [0, 0]);
     });
@@ -74,7 +72,7 @@ describe('loadModel', () => {
     using cache = temporaryFolder();
 
     await withSession(cache.path, {}, async (session) => {
-      const row = scoreAll([3, 4], { wantsNext: true });
+      const row = scoreAll([3, 4], { wantsNext: true, wantsRanks: true });
       const [greedy, wide] = await session.score([row, { ...row, topK: 5 }]);
 
       assert.equal(greedy?.k, 1);

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { silentLogger } from '../../../../common/log.ts';
 import { loadForServing } from '../../../../server/model/loaded.ts';
 import { BigramModels } from '../../../support/bigram-model.ts';
-import { roomForAll } from '../../../support/engine-kit.ts';
+import { roomForAll, scoreAll } from '../../../support/engine-kit.ts';
 import { catalogModel } from '../../../support/server-kit.ts';
 
 const options = { log: silentLogger, maxQueuedRows: 10, maxQueuedTokens: 100, onPass: () => {} };
@@ -43,7 +43,7 @@ describe('loadForServing', () => {
 
     assert.equal(scorer.rewards, undefined);
     assert.equal(judge.scores, undefined);
-    const asked = rows.map((row) => ({ ...row, scoreFrom: 1, wantsNext: false, topK: 0 }));
+    const asked = rows.map(({ tokens }) => scoreAll(tokens));
     const [scored] = (await scorer.scores?.submit({ rows: asked }, signal)) ?? [];
     const [rewarded] = (await judge.rewards?.submit({ rows }, signal)) ?? [];
     assert.equal(scored?.logprobs.length, 1);

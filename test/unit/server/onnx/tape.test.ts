@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { int32Tensor } from '../../../../server/onnx/graph.ts';
 import { Tape } from '../../../../server/onnx/tape.ts';
+import { flag, floats, runGraph } from '../../../support/run-graph.ts';
 
 const port = { name: 'x', type: 'float32', shape: ['n'] } as const;
 
@@ -107,5 +108,52 @@ describe('Tape', () => {
       ['/model/body/sum'],
     );
     assert.deepEqual(inner.nodes[0]?.inputs, ['/model/body/y', 'x']);
+  });
+
+  it('gives the values of the branch that is chosen', async () => {
+    for (const [condition, want] of [
+      [true, [2, 4]],
+      [false, [1, 2]],
+    ] as const) {
+      const tape = Tape.start('/model');
+      const x = tape.input(port);
+      const chosen = tape.choose(
+        tape.input({ name: 'isDoubled', type: 'bool', shape: [1] }),
+        { y: port },
+        (at) => ({ y: at.op('Add', [x, x]) }),
+        (at) => ({ y: at.op('Identity', [x]) }),
+      );
+      tape.output({ ...port, name: 'y' }, chosen.y);
+
+      const { y } = await runGraph(tape.finish(), {
+        x: floats([2], [1, 2]),
+        isDoubled: flag(condition),
+      });
+
+      assert.deepEqual(y?.data, want);
+    }
+  });
+
+  it('scans slices of several inputs, and puts together what comes of each', async () => {
+    const tape = Tape.start('/model');
+    const inputs = {
+      a: tape.input({ name: 'a', type: 'float32', shape: ['m', 'n'] }),
+      b: tape.input({ name: 'b', type: 'float32', shape: ['m', 'n'] }),
+    };
+    const ports = { inputs: { a: port, b: port }, outputs: { sum: port, product: port } };
+
+    const { sum, product } = tape.scan('body', ports, inputs, (at, { a, b }) => ({
+      sum: at.op('Add', [a, b]),
+      product: at.op('Mul', [a, b]),
+    }));
+
+    tape.output({ name: 'sum', type: 'float32', shape: ['m', 'n'] }, sum);
+    tape.output({ name: 'product', type: 'float32', shape: ['m', 'n'] }, product);
+    const outputs = await runGraph(tape.finish(), {
+      a: floats([2, 2], [1, 2, 3, 4]),
+      b: floats([2, 2], [5, 6, 7, 8]),
+    });
+    assert.deepEqual(outputs['sum']?.data, [6, 8, 10, 12]);
+    assert.deepEqual(outputs['product']?.data, [5, 12, 21, 32]);
   });
 });

@@ -2,22 +2,20 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import {
-  type Batch,
   chunkRowsFor,
   type PackedTokens,
   pack,
   packTokens,
-  type Scores,
-  unpack,
 } from '../../../../../server/model/batch/pack.ts';
 import {
   layOutRectangles,
   type RectangleArrays,
 } from '../../../../../server/model/batch/rectangles.ts';
-import type { ScoreRow } from '../../../../../server/model/scoring.ts';
+import { asksAnything } from '../../../../../server/model/scoring.ts';
 import { alikeRows, beginnings } from '../../../../support/alike-rows.ts';
-import { scoreRow, vocabularySize } from '../../../../support/bigram-model.ts';
-import { scoreAll } from '../../../../support/engine-kit.ts';
+import { vocabularySize } from '../../../../support/bigram-model.ts';
+import { scoreAll, scoreFrom } from '../../../../support/engine-kit.ts';
+import { scoreRows } from '../../../../support/score-rows.ts';
 
 const options = { vocabularySize, maxChunkRows: 4 };
 
@@ -45,37 +43,6 @@ function contextsByToken(packed: PackedTokens): Int32Array[] {
   const seen = contexts(laid);
   return Array.from(laid.places, (place) => seen[place]!);
 }
-
-/** What a graph of the bigram model gives for `batch`. */
-function bigramScores({ tokens, scored, targets, topK }: Batch): Scores {
-  const rows = Array.from(scored, (at, i) =>
-    scoreRow({
-      tokens: Int32Array.of(tokens[at]!, targets[i]!),
-      scoreFrom: 1,
-      wantsNext: false,
-      topK,
-    }),
-  );
-  return {
-    logprobs: Float32Array.from(rows.flatMap((row) => [...row.logprobs])),
-    ranks: Int32Array.from(rows.flatMap((row) => [...row.ranks])),
-    topIds: Int32Array.from(rows.flatMap((row) => [...row.topIds])),
-    topLogprobs: Float32Array.from(rows.flatMap((row) => [...row.topLogprobs])),
-  };
-}
-
-const scoreRows: fc.Arbitrary<ScoreRow[]> = alikeRows.chain((rows) =>
-  fc.tuple(
-    ...rows.map((tokens) =>
-      fc.record({
-        tokens: fc.constant(tokens),
-        scoreFrom: fc.integer({ min: 1, max: tokens.length }),
-        wantsNext: fc.boolean(),
-        topK: fc.constantFrom(0, 0, 1, 3, 1000),
-      }),
-    ),
-  ),
-);
 
 describe('packTokens', () => {
   it('computes what rows begin with once, the rest of each behind it', () => {
@@ -183,7 +150,7 @@ describe('pack', () => {
   });
 
   it('starts where scoring starts, and adds the place after the last token when the next is wanted', () => {
-    const rows = [scoreAll([5, 6, 7, 8], { scoreFrom: 3, wantsNext: true })];
+    const rows = [scoreFrom(3, [5, 6, 7, 8], { wantsNext: true })];
 
     const batch = pack(rows, options)!;
 
@@ -196,7 +163,7 @@ describe('pack', () => {
   });
 
   it('is nothing when no position is scored', () => {
-    assert.equal(pack([scoreAll([5]), scoreAll([1, 2], { scoreFrom: 9 })], options), undefined);
+    assert.equal(pack([scoreAll([5]), scoreFrom(9, [1, 2])], options), undefined);
   });
 
   it('asks for no more tops than there are tokens', () => {
@@ -208,52 +175,75 @@ describe('pack', () => {
       fc.property(scoreRows, (rows) => {
         const batch = pack(rows, options);
         if (!batch) {
-          assert.ok(rows.every((row) => !row.wantsNext && row.scoreFrom >= row.tokens.length));
+          assert.ok(!rows.some(asksAnything));
           return;
         }
         const seen = contextsByToken(batch);
         const [chunks, chunkRows] = batch.scoredShape;
         assert.equal(batch.scored.length, chunks * chunkRows);
         assert.ok(chunkRows <= options.maxChunkRows, `${chunkRows} rows in a chunk`);
-        const used = [...new Set(batch.answers.flatMap((numbers) => [...numbers]))];
-        const asked = used.map((number) => `${batch.scored[number]} ${batch.targets[number]}`);
-        assert.equal(new Set(asked).size, asked.length);
-        assert.ok(batch.scored.length - used.length < chunks, 'a chunk of padding');
-        for (const [r, { tokens, scoreFrom, wantsNext }] of rows.entries()) {
+        const used = new Set(batch.answers.flatMap((numbers) => [...numbers]));
+        assert.ok(batch.scored.length - used.size < chunks, 'a chunk of padding');
+        for (const [r, { tokens, positions, wantsNext, temperature = 1 }] of rows.entries()) {
           const numbers: number[] = Array.from(batch.answers[r]!);
-          assert.equal(numbers.length, tokens.length - scoreFrom + Number(wantsNext));
+          const asked = [...positions, ...(wantsNext ? [tokens.length] : [])];
+          assert.equal(numbers.length, asked.length);
           for (const [i, number] of numbers.entries()) {
             const before = seen[batch.scored[number]!]!.map((at) => batch.tokens[at]!);
-            assert.deepEqual(before, tokens.slice(0, scoreFrom + i));
-            const target: number | undefined = tokens[scoreFrom + i] ?? batch.targets[number];
+            assert.deepEqual(before, tokens.slice(0, asked[i]));
+            const target: number | undefined = tokens[asked[i]!] ?? batch.targets[number];
             assert.equal(batch.targets[number], target);
+            assert.equal(batch.temperatures[number], Math.fround(temperature));
           }
         }
       }),
     );
   });
-});
 
-describe('unpack', () => {
-  it('gives each row what it would have got alone', () => {
-    fc.assert(
-      fc.property(scoreRows, (rows) => {
-        const batch = pack(rows, options);
-        if (!batch) return;
+  it('shares a value only between rows of one temperature without candidates', () => {
+    const candidates = { ids: Int32Array.of(3, -1, 4), width: 3 };
+    const one = scoreFrom(2, [5, 6, 7]);
+    const rows = [
+      one,
+      one,
+      { ...one, temperature: 2 },
+      one,
+      { ...one, candidates },
+      { ...one, candidates },
+    ];
 
-        const scored = unpack(rows, bigramScores(batch), { ...batch, vocabularySize });
+    const { answers, temperatures, candidates: ids, candidateWidth } = pack(rows, options)!;
 
-        assert.deepEqual(scored, rows.map(scoreRow));
-      }),
+    assert.deepEqual(
+      answers.map((numbers) => [...numbers]),
+      [[0], [0], [1], [0], [2], [3]],
     );
+    assert.deepEqual([...temperatures], [1, 2, 1, 1]);
+    assert.equal(candidateWidth, 3);
+    assert.deepEqual([...ids].slice(6), [3, 0, 4, 3, 0, 4]);
   });
 
-  it('gives rows without scored positions nothing', () => {
-    const scores = bigramScores(pack([scoreAll([1, 2])], options)!);
+  it('exposes the hidden row before each asked position once', () => {
+    const hidden = { wantsHidden: true };
+    const rows = [
+      [5, 6, 7],
+      [5, 6, 8],
+      [5, 6, 7],
+    ];
 
-    const [row] = unpack([scoreAll([5])], scores, { answers: [], topK: 0, vocabularySize });
+    const batch = pack(
+      rows.map((ids, r) => scoreAll(ids, r < 2 ? hidden : {})),
+      options,
+    )!;
 
-    assert.equal(row?.logprobs.length, 0);
+    assert.deepEqual(
+      Array.from(batch.exposed, (at) => batch.tokens[at]),
+      [5, 6],
+    );
+    assert.deepEqual(
+      batch.exposures.map((numbers) => [...numbers]),
+      [[0, 1], [0, 1], []],
+    );
   });
 });
 

@@ -1,0 +1,141 @@
+// What is computed of the logits of one chunk of rows. Everything but the log-probability of the target is in a branch
+// that does not run unless it is asked, so that asking changes no other value.
+import { int, int32Tensor, int64Tensor } from '../graph.ts';
+import type { Tape, Value } from '../tape.ts';
+import type { FloatType } from '../target.ts';
+
+const outputs = {
+  logprobs: { type: 'float32', shape: ['rows'] },
+  normalizers: { type: 'float32', shape: ['rows'] },
+  candidateLogprobs: { type: 'float32', shape: ['rows', 'candidates'] },
+  topIds: { type: 'int32', shape: ['topped', 'k'] },
+  topLogprobs: { type: 'float32', shape: ['topped', 'k'] },
+  ranks: { type: 'int32', shape: ['ranked'] },
+  entropies: { type: 'float32', shape: ['weighed'] },
+} as const;
+
+/** Inputs and outputs of a chunk, in this order: those of the head without their first dimension. */
+export const chunkPorts = (hidden: FloatType) =>
+  ({
+    inputs: {
+      hidden: { type: hidden, shape: ['rows', 'h'] },
+      targets: { type: 'int32', shape: ['rows'] },
+      temperatures: { type: 'float32', shape: ['rows'] },
+      candidates: { type: 'int32', shape: ['rows', 'candidates'] },
+    },
+    outputs,
+  }) as const;
+
+/** Its outputs by name, in order. */
+export const chunkOutputs = [
+  'logprobs',
+  'normalizers',
+  'candidateLogprobs',
+  'topIds',
+  'topLogprobs',
+  'ranks',
+  'entropies',
+] as const satisfies (keyof typeof outputs)[];
+
+const { topIds, topLogprobs, ranks, entropies } = outputs;
+const tops = { topIds, topLogprobs };
+const extras = { ...tops, ranks, entropies };
+
+type Inputs = Record<keyof ReturnType<typeof chunkPorts>['inputs'], Value>;
+type Outputs = Record<keyof typeof outputs, Value>;
+type Extras = Record<keyof typeof extras, Value>;
+
+/** Values of the graph around a chunk. */
+export interface Around {
+  readonly logits: (at: Tape, x: Value) => Value;
+  readonly isTempered: Value;
+  readonly topK: Value;
+  /** `some`: any of the others. */
+  readonly wants: Readonly<Record<'some' | 'top' | 'ranks' | 'entropies', Value>>;
+}
+
+/**
+ *   hidden ─ logits ┬ (÷ temperatures) ─ LogSoftmax ─┬─ GatherElements(targets) ───── logprobs
+ *                   │                                ├─ GatherElements(candidates) ── candidateLogprobs
+ *                   │                                └─ If(wants.some) ── tops, ranks, entropies
+ *                   └ GatherElements(targets) ÷ temperatures - logprobs ── normalizers
+ */
+export function scoreChunk(tape: Tape, inputs: Inputs, around: Around): Outputs {
+  const logits = around.logits(tape, inputs.hidden); // [rows, V]
+  const last = tape.constant('axis_1', int64Tensor([1], [1]));
+  const targets = tape.op('Unsqueeze', [inputs.targets, last]); // [rows, 1]
+  const temperatures = tape.op('Unsqueeze', [inputs.temperatures, last]); // [rows, 1]
+  const gather = (from: Value, ids: Value) =>
+    tape.op('GatherElements', [from, ids], { axis: int(1) });
+  const ofTarget = tape.op('Div', [gather(logits, targets), temperatures]);
+  const all = logSoftmax(tape, logits, { temperatures, isTempered: around.isTempered });
+  const picked = gather(all, targets);
+  return {
+    logprobs: tape.op('Squeeze', [picked, last]),
+    normalizers: tape.op('Squeeze', [tape.op('Sub', [ofTarget, picked]), last]),
+    candidateLogprobs: gather(all, inputs.candidates),
+    ...some(tape, { all, picked, last }, around),
+  };
+}
+
+/** A branch holds the division and the softmax, so that neither is a copy of the logits. */
+function logSoftmax(
+  tape: Tape,
+  logits: Value,
+  { temperatures, isTempered }: Pick<Around, 'isTempered'> & Pick<Inputs, 'temperatures'>,
+): Value {
+  const soft = (at: Tape, x: Value) => ({ all: at.op('LogSoftmax', [x], { axis: int(-1) }) });
+  const ports = { all: { type: 'float32', shape: ['rows', 'V'] } } as const;
+  const { all } = tape.choose(
+    isTempered,
+    ports,
+    (at) => soft(at, at.op('Div', [logits, temperatures])),
+    (at) => soft(at, logits),
+  );
+  return all;
+}
+
+/** all [rows, V], picked [rows, 1] */
+type Scored = Record<'all' | 'picked' | 'last', Value>;
+
+function some(tape: Tape, scored: Scored, { wants, topK }: Around): Extras {
+  return tape.choose(
+    wants.some,
+    extras,
+    (at) => ({
+      ...at.choose(wants.top, tops, (inner) => top(inner, scored, topK), noTop),
+      ...at.choose(wants.ranks, { ranks }, (inner) => rank(inner, scored), noRanks),
+      ...at.choose(wants.entropies, { entropies }, (inner) => entropy(inner, scored), noEntropies),
+    }),
+    (at) => ({ ...noTop(at), ...noRanks(at), ...noEntropies(at) }),
+  );
+}
+
+function top(tape: Tape, { all }: Scored, topK: Value): Record<keyof typeof tops, Value> {
+  const [topLogprobs, ids] = tape.ops('TopK', [all, topK], {}, ['values', 'ids']);
+  return { topIds: tape.op('Cast', [ids], { to: int(6) }), topLogprobs };
+}
+
+/** One more than how many beat the picked one. */
+function rank(tape: Tape, { all, picked, last }: Scored): { ranks: Value } {
+  const isBetter = tape.op('Cast', [tape.op('Greater', [all, picked])], { to: int(6) });
+  const better = tape.op('ReduceSum', [isBetter, last], { keepdims: int(0) });
+  return { ranks: tape.op('Add', [better, tape.constant('one', int32Tensor([1], [1]))]) };
+}
+
+function entropy(tape: Tape, { all, last }: Scored): { entropies: Value } {
+  const weighed = tape.op('Mul', [tape.op('Exp', [all]), all]);
+  const sum = tape.op('ReduceSum', [weighed, last], { keepdims: int(0) });
+  return { entropies: tape.op('Neg', [sum]) };
+}
+
+const noFloats = (shape: readonly number[]) =>
+  ({ type: 'float32', shape, data: new Uint8Array(0) }) as const;
+const noTop = (tape: Tape) => ({
+  topIds: tape.constant('no_ids', int32Tensor([], [0, 0])),
+  topLogprobs: tape.constant('no_logprobs', noFloats([0, 0])),
+});
+const noRanks = (tape: Tape) => ({ ranks: tape.constant('no_ranks', int32Tensor([], [0])) });
+const noEntropies = (tape: Tape) => ({
+  entropies: tape.constant('no_entropies', noFloats([0])),
+});
