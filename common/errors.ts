@@ -60,6 +60,16 @@ export const errorKinds = {
     'a reward model is asked for log-probabilities, or a language model for rewards',
     'use the route that the message names',
   ),
+  TOKENIZER_UNAVAILABLE: mistake(
+    400,
+    'text is sent to, or asked of, a model whose checkpoint has no tokenizer.json that can be read',
+    'send token ids, or add the file to the checkpoint',
+  ),
+  CHAT_TEMPLATE_FAILED: mistake(
+    400,
+    'the model has no chat template, or its template refuses the messages',
+    'correct what the message says, or send the text that the model is to see',
+  ),
   AMBIGUOUS_MODEL: mistake(
     400,
     'the request names no model, or a name that stands in several namespaces',
@@ -118,6 +128,10 @@ export const errorKinds = {
   RUNNER_DIED: later(
     'the process that held the model ended during the request',
     'retry; if it happens again the model needs more memory than the class gives',
+  ),
+  TEXT_FAILED: later(
+    'the thread that reads and writes the texts of the model ended, or took too long',
+    'retry; if it happens again, send token ids or shorter texts',
   ),
   CACHE_FULL: later(
     'every model in the cache is in use, none can make room',

@@ -6,7 +6,8 @@ import { addHealth, createApp, finish, methodNotAllowed } from '../common/http.t
 import type { Logger } from '../common/log.ts';
 import { admit } from './api/admission.ts';
 import { clearCache, deleteModel, getCache, getModel, putModel } from './api/cache.ts';
-import { postCompletions } from './api/completions.ts';
+import { postCompletions } from './api/dialects/completions.ts';
+import { getTokenizerInfo, postDetokenize, postTokenize } from './api/dialects/tokenize.ts';
 import { postLogprobs } from './api/logprobs.ts';
 import { getModels } from './api/models.ts';
 import { postRewards } from './api/rewards.ts';
@@ -57,6 +58,10 @@ export function createServerApp(options: AppOptions): Express {
     .route('/v1/models')
     .get(getModels(catalog, cache, clock))
     .all(methodNotAllowed('GET'));
+
+  app.route('/tokenize').post(body, postTokenize(lookup, cache)).all(methodNotAllowed('POST'));
+  app.route('/detokenize').post(body, postDetokenize(lookup, cache)).all(methodNotAllowed('POST'));
+  app.route('/tokenizer_info').get(getTokenizerInfo(lookup, cache)).all(methodNotAllowed('GET'));
 
   app
     .route('/cache')

@@ -38,6 +38,7 @@ export async function startServer(
   });
   const cache: ModelCache<LoadedModel> = new ModelCache({
     load: loadForServing(load, {
+      clock,
       log,
       maxQueuedRows: config.REFMODEL_MAX_QUEUED_ROWS,
       maxQueuedTokens: config.REFMODEL_MAX_QUEUED_TOKENS,

@@ -22,6 +22,7 @@ export const completionsRequest = z.object({
   n: z.literal(1, 'only 1 is supported').nullish(),
   stream: z.literal(false, 'streaming is not supported').nullish(),
   echo: z.boolean().nullish(),
+  add_special_tokens: z.boolean().nullish(),
   logprobs: z.union([z.boolean(), z.int().min(0)]).nullish(),
   prompt_logprobs: z.int().min(0).nullish(),
 });

@@ -1,9 +1,10 @@
-// A model in memory, as the front sees it: its session, the queue before it, and its tokenizer.
+// A model in memory, as the front sees it: its session, the queue before it, and its texts.
+import type { Clock } from '../../common/clock.ts';
 import type { Logger } from '../../common/log.ts';
 import type { CatalogModel } from '../contract.ts';
+import { Texts } from '../text/texts.ts';
 import { type BatchOptions, BatchQueue } from './batch/queue.ts';
 import type { Closable, Load } from './cache/model-cache.ts';
-import { openTokenizer, type TokenTexts } from './checkpoint/tokenizer.ts';
 import type { LoadModel, RewardRow, ScoredRow, ScoreRow, Session } from './scoring.ts';
 
 export interface LoadedModel extends Closable {
@@ -15,21 +16,26 @@ export interface LoadedModel extends Closable {
   readonly rewards?: BatchQueue<RewardRow, Float32Array>;
   /** Tokens of a row at most: what the checkpoint and the catalog allow. */
   readonly maxSequenceTokens: number;
-  /** Read at the first call. */
-  tokenizer(): Promise<TokenTexts>;
+  /** Outlives the session: answers are written when the lease is over. */
+  readonly texts: Texts;
 }
 
 export interface LoadedOptions
   extends Pick<BatchOptions<never, never>, 'maxQueuedRows' | 'maxQueuedTokens' | 'onPass'> {
+  clock: Clock;
   log: Logger;
 }
 
+const textLimitMs = 30_000;
+
 /** `load`, and around its session what the front needs. */
 export function loadForServing(load: LoadModel, options: LoadedOptions): Load<LoadedModel> {
-  const { log, ...queueOptions } = options;
+  const { clock, log, ...queueOptions } = options;
   return async (model, steps) => {
     const session = await load(model, steps);
-    let tokenizer: Promise<TokenTexts> | undefined;
+    const { folder } = session;
+    const texts = new Texts({ folder, limitMs: textLimitMs, clock, log });
+    void session.ended.then(() => texts.close());
     return {
       model,
       session,
@@ -42,7 +48,7 @@ export function loadForServing(load: LoadModel, options: LoadedOptions): Load<Lo
       memory: session.memory,
       ended: session.ended,
       close: () => session.close(),
-      tokenizer: () => (tokenizer ??= openTokenizer(session.folder, log)),
+      texts,
     };
   };
 }

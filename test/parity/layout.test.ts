@@ -10,6 +10,7 @@ const declarations = new Set([
   'server/contract.ts',
   'server/model/protocol.ts',
   'server/model/scoring.ts',
+  'server/text/protocol.ts',
 ]);
 
 const sources = ['common', 'crds', 'operator', 'server'].flatMap((folder) =>

@@ -10,8 +10,10 @@ export const forever = new AbortController().signal;
 
 export function scoringKit(options: BigramOptions = {}) {
   const models = new BigramModels(options);
+  const clock = new FakeClock();
   const cache = new ModelCache({
     load: loadForServing(models.load, {
+      clock,
       log: silentLogger,
       maxQueuedRows: 100,
       maxQueuedTokens: 10_000,
@@ -20,7 +22,7 @@ export function scoringKit(options: BigramOptions = {}) {
     limits: { maxModels: 1, memory: { host: 1e6, device: 0 } },
     loadTimeoutMs: 60_000,
     roomTimeoutMs: 60_000,
-    clock: new FakeClock(),
+    clock,
     log: silentLogger,
     observer: { onLoad: () => {}, onPhase: () => {}, onEvict: () => {}, onDeath: () => {} },
     shutdown: forever,

@@ -1,57 +1,41 @@
-// Token ids → text, for answers that show it. A checkpoint without a readable tokenizer.json gets `token_id:<n>`, as vLLM does.
+// The tokenizer of a checkpoint, as its files have it.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
-import type { Logger } from '../../../common/log.ts';
-
-export interface TokenTexts {
-  /** One token alone; bytes that are no whole character are U+FFFD. */
-  token(id: number): string;
-  /** The ids together. */
-  join(ids: ArrayLike<number>, options: { skipsSpecial: boolean }): string;
-}
-
-const numbered: TokenTexts = {
-  token: (id) => `token_id:${id}`,
-  join: () => '',
-};
+import { isErrno } from '../disk.ts';
 
 /** From tokenizer.json and tokenizer_config.json of a checkpoint. Rejects when they cannot be read. */
 export async function readTokenizer(folder: string): Promise<Tokenizer> {
   const [tokenizer, config] = await Promise.all([
     readJson(join(folder, 'tokenizer.json')),
-    readJson(join(folder, 'tokenizer_config.json')).catch(() => ({})),
+    readTokenizerConfig(folder),
   ]);
   return new Tokenizer(tokenizer, config);
 }
 
-/** As readTokenizer. Never rejects. */
-export async function openTokenizer(folder: string, log: Logger): Promise<TokenTexts> {
+/** tokenizer_config.json; empty where there is none that can be read. */
+export const readTokenizerConfig = (folder: string): Promise<Record<string, unknown>> =>
+  readJson(join(folder, 'tokenizer_config.json')).catch(() => ({}));
+
+/** Where newer and older checkpoints keep a chat template: a file of its own, else inside of the configuration. */
+export async function readChatTemplate(folder: string): Promise<unknown> {
+  const own = await readIfThere(join(folder, 'chat_template.jinja'));
+  if (own !== undefined) return own;
+  const wrapped = await readJson(join(folder, 'chat_template.json')).catch(() => ({}));
+  if ('chat_template' in wrapped) return wrapped['chat_template'];
+  return (await readTokenizerConfig(folder))['chat_template'];
+}
+
+async function readIfThere(file: string): Promise<string | undefined> {
   try {
-    return tokenTexts(await readTokenizer(folder));
-  } catch (err) {
-    log.warn({ err, folder }, 'no tokenizer: answers show token ids');
-    return numbered;
+    return await readFile(file, 'utf8');
+  } catch (err: unknown) {
+    if (isErrno(err, 'ENOENT')) return undefined;
+    throw err;
   }
 }
 
-function tokenTexts(tokenizer: Tokenizer): TokenTexts {
-  const decode = (ids: number[], skipsSpecial: boolean) =>
-    tokenizer.decode(ids, {
-      skip_special_tokens: skipsSpecial,
-      clean_up_tokenization_spaces: false,
-    });
-  const known = new Map<number, string>(); // no larger than the vocabulary: ids were checked against it
-  return {
-    token(id) {
-      const text = known.get(id) ?? decode([id], false);
-      known.set(id, text);
-      return text;
-    },
-    join: (ids, { skipsSpecial }) => decode(Array.from(ids), skipsSpecial),
-  };
-}
-
-async function readJson(path: string): Promise<object> {
-  return JSON.parse(await readFile(path, 'utf8'));
+async function readJson(file: string): Promise<Record<string, unknown>> {
+  const value: Record<string, unknown> = JSON.parse(await readFile(file, 'utf8'));
+  return value;
 }

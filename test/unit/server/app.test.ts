@@ -88,17 +88,17 @@ const table: BadInput[] = [
   { name: 'an unknown route', path: '/v1/nothing', body: good, code: 'ROUTE_NOT_FOUND' },
   { name: 'a wrong method', method: 'GET', code: 'METHOD_NOT_ALLOWED' },
   {
-    name: 'a text prompt',
+    name: 'a text for a model without a tokenizer',
     path: '/v1/completions',
     body: { model: 'rl/tiny', prompt: 'hello' },
-    code: 'INVALID_REQUEST',
+    code: 'TOKENIZER_UNAVAILABLE',
     says: /token ids/,
   },
   {
-    name: 'text prompts',
+    name: 'texts for a model without a tokenizer',
     path: '/v1/completions',
     body: { model: 'rl/tiny', prompt: ['hello'] },
-    code: 'INVALID_REQUEST',
+    code: 'TOKENIZER_UNAVAILABLE',
     says: /token ids/,
   },
   {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { systemClock } from '../../../common/clock.ts';
 import { AppError } from '../../../common/errors.ts';
 import { silentLogger } from '../../../common/log.ts';
 import { serverState as schema } from '../../../server/contract.ts';
@@ -13,6 +14,7 @@ describe('serverState', () => {
   it('reports loaded, loading and failed models in the words of the contract', async () => {
     const fidelity = { kl: 0.01, meanAbsDelta: 0.1, maxAbsDelta: 0.5, tokens: 9 };
     const load = loadForServing(new BigramModels({ fidelity }).load, {
+      clock: systemClock,
       log: silentLogger,
       maxQueuedRows: 1,
       maxQueuedTokens: 1,

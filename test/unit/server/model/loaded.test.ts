@@ -1,12 +1,20 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { systemClock } from '../../../../common/clock.ts';
 import { silentLogger } from '../../../../common/log.ts';
 import { loadForServing } from '../../../../server/model/loaded.ts';
 import { BigramModels } from '../../../support/bigram-model.ts';
 import { roomForAll, scoreAll } from '../../../support/engine-kit.ts';
 import { catalogModel } from '../../../support/server-kit.ts';
 
-const options = { log: silentLogger, maxQueuedRows: 10, maxQueuedTokens: 100, onPass: () => {} };
+const options = {
+  clock: systemClock,
+  log: silentLogger,
+  maxQueuedRows: 10,
+  maxQueuedTokens: 100,
+  onPass: () => {},
+};
+const { signal } = new AbortController();
 
 describe('loadForServing', () => {
   it('limits rows by the checkpoint and by the catalog, whichever is shorter', async () => {
@@ -22,20 +30,22 @@ describe('loadForServing', () => {
     }
   });
 
-  it('reads the tokenizer once, when it is first asked for', async () => {
+  it('knows texts, also when its session has ended', async () => {
     const folder = 'examples/models/tiny-python-llama';
     const load = loadForServing(new BigramModels({ folder }).load, options);
 
     const loaded = await load(catalogModel('rl/a'), roomForAll);
+    const open = await loaded.texts.ofTokens([1], signal);
+    await loaded.close();
+    const closed = await loaded.texts.ofTokens([2], signal);
 
-    assert.equal((await loaded.tokenizer()).token(1), '<bos>');
-    assert.equal(await loaded.tokenizer(), await loaded.tokenizer());
+    assert.equal(open(1), '<bos>');
+    assert.equal(closed(2), '<eos>');
   });
 
   it('has the queue of what the model does, and no other', async () => {
     const language = loadForServing(new BigramModels().load, options);
     const rewarding = loadForServing(new BigramModels({ labels: ['a', 'b'] }).load, options);
-    const signal = new AbortController().signal;
     const rows = [{ tokens: Int32Array.of(1, 2) }];
 
     const scorer = await language(catalogModel('rl/a'), roomForAll);

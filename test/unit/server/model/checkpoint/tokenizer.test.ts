@@ -3,53 +3,51 @@ import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { silentLogger } from '../../../../../common/log.ts';
-import golden from '../../../../../examples/models/tiny-python-llama/golden.json' with {
-  type: 'json',
-};
-import { openTokenizer } from '../../../../../server/model/checkpoint/tokenizer.ts';
+import {
+  readChatTemplate,
+  readTokenizer,
+  readTokenizerConfig,
+} from '../../../../../server/model/checkpoint/tokenizer.ts';
 
-const folder = 'examples/models/tiny-python-llama';
-const skipsSpecial = true;
+const tiny = 'examples/models/tiny-python-llama';
 
-describe('openTokenizer', () => {
-  it('gives the text that the ids were made from', async () => {
-    const texts = await openTokenizer(folder, silentLogger);
-    const [row] = golden.rows;
-    assert.ok(row);
+async function withCopy(files: Record<string, string>, use: (folder: string) => Promise<void>) {
+  const folder = await mkdtemp(join(tmpdir(), 'refmodel-tokenizer-'));
+  await cp(join(tiny, 'tokenizer.json'), join(folder, 'tokenizer.json'));
+  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+  await use(folder);
+  await rm(folder, { recursive: true });
+}
 
-    assert.equal(texts.join(row.input_ids, { skipsSpecial }), row.text);
-    assert.equal(
-      row.input_ids
-        .slice(1)
-        .map((id) => texts.token(id))
-        .join(''),
-      row.text,
+describe('readTokenizer', () => {
+  it('does without tokenizer_config.json', () =>
+    withCopy({}, async (folder) => {
+      assert.equal((await readTokenizer(folder)).token_to_id('<bos>'), 1);
+      assert.deepEqual(await readTokenizerConfig(folder), {});
+    }));
+
+  it('rejects where tokenizer.json is missing or broken', async () => {
+    await assert.rejects(readTokenizer('/nowhere'));
+    await withCopy({ 'tokenizer.json': '{"model":' }, (folder) =>
+      assert.rejects(readTokenizer(folder)),
     );
   });
+});
 
-  it('shows special tokens alone, and leaves them out of a text where asked', async () => {
-    const texts = await openTokenizer(folder, silentLogger);
-
-    assert.equal(texts.token(1), '<bos>');
-    assert.equal(texts.join([1, 2], { skipsSpecial: false }), '<bos><eos>');
-    assert.equal(texts.join([1, 2], { skipsSpecial }), '');
-  });
-
-  it('numbers the tokens of a checkpoint without one', async () => {
-    const texts = await openTokenizer('/nowhere', silentLogger);
-
-    assert.equal(texts.token(5), 'token_id:5');
-    assert.equal(texts.join([5], { skipsSpecial }), '');
-  });
-
-  it('does without tokenizer_config.json, and numbers where tokenizer.json is broken', async () => {
-    const copy = await mkdtemp(join(tmpdir(), 'refmodel-tokenizer-'));
-    await cp(join(folder, 'tokenizer.json'), join(copy, 'tokenizer.json'));
-    assert.equal((await openTokenizer(copy, silentLogger)).token(1), '<bos>');
-
-    await writeFile(join(copy, 'tokenizer.json'), '{"model":');
-    assert.equal((await openTokenizer(copy, silentLogger)).token(1), 'token_id:1');
-    await rm(copy, { recursive: true });
+describe('readChatTemplate', () => {
+  it('takes the file of its own, then the wrapped one, then what the configuration has', async () => {
+    const config = { 'tokenizer_config.json': '{"chat_template": "in the configuration"}' };
+    const wrapped = { 'chat_template.json': '{"chat_template": "wrapped"}' };
+    const own = { 'chat_template.jinja': 'of its own' };
+    for (const [files, want] of [
+      [{}, undefined],
+      [config, 'in the configuration'],
+      [{ ...config, ...wrapped }, 'wrapped'],
+      [{ ...config, ...wrapped, ...own }, 'of its own'],
+    ] as const) {
+      await withCopy(files, async (folder) => {
+        assert.equal(await readChatTemplate(folder), want);
+      });
+    }
   });
 });

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type CompletionView, completionText } from '../../../../server/api/completion-text.ts';
-import { scoreRow } from '../../../support/bigram-model.ts';
-import { scoreAll } from '../../../support/engine-kit.ts';
+import {
+  type CompletionView,
+  completionText,
+} from '../../../../../server/api/dialects/completion-text.ts';
+import { scoreRow } from '../../../../support/bigram-model.ts';
+import { scoreAll } from '../../../../support/engine-kit.ts';
 
-const texts = {
-  token: (id: number) => `<${id}>`,
-  join: (ids: ArrayLike<number>) => Array.from(ids, (id) => `<${id}>`).join(''),
-};
+const textOf = (id: number) => `<${id}>`;
 const head = {
   id: 'cmpl-1',
   created: 7,
@@ -15,15 +15,15 @@ const head = {
   usage: { prompt_tokens: 3, completion_tokens: 0, total_tokens: 3 },
 };
 
-function write(ids: number[], view: Partial<CompletionView>, topK: number, tokenTexts = texts) {
+function write(ids: number[], view: Partial<CompletionView>, topK: number, texts = textOf) {
   const tokens = Int32Array.from(ids);
   const wantsNext = view.wantsNext ?? false;
   const values = scoreRow(scoreAll(tokens, { wantsNext, topK, wantsRanks: topK > 0 || wantsNext }));
   const parts = completionText(
     head,
-    [{ tokens, values }],
+    [{ tokens, values, text: 'shown' }],
     { echo: false, wantsNext, ...view },
-    tokenTexts,
+    texts,
   );
   const text = [...parts].join('');
   return { text, body: JSON.parse(text), choice: JSON.parse(text).choices[0], values };
@@ -44,7 +44,7 @@ describe('completionText', () => {
       choices: [
         {
           index: 0,
-          text: '',
+          text: 'shown',
           logprobs: null,
           finish_reason: 'length',
           stop_reason: null,
@@ -96,7 +96,6 @@ describe('completionText', () => {
     const next = values.topIds[values.k];
     const { tokens, token_logprobs, top_logprobs, text_offset } = choice.logprobs;
     assert.deepEqual(tokens, ['<1>', '<2>', `<${next}>`]);
-    assert.equal(choice.text, tokens.join(''));
     assert.deepEqual(text_offset, [0, 3, 6]);
     assert.equal(token_logprobs[0], null);
     assert.equal(top_logprobs[0], null);
@@ -114,7 +113,7 @@ describe('completionText', () => {
   });
 
   it('keeps the better of two tokens with one text, and stays valid JSON', () => {
-    const oneText = { token: () => '"�\n', join: () => '' };
+    const oneText = () => '"�\n';
 
     const { choice, values } = write([1, 2], { echo: true, logprobs: 5 }, 5, oneText);
 
@@ -127,10 +126,7 @@ describe('completionText', () => {
   });
 
   it('counts offsets in code points', () => {
-    const { choice } = write([1, 2], { echo: true, logprobs: 0 }, 1, {
-      token: () => '😀',
-      join: () => '😀😀',
-    });
+    const { choice } = write([1, 2], { echo: true, logprobs: 0 }, 1, () => '😀');
 
     assert.deepEqual(choice.logprobs.text_offset, [0, 1]);
   });

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { BigramModels, bigram } from '../../../support/bigram-model.ts';
-import { startServerKit } from '../../../support/server-kit.ts';
+import { BigramModels, bigram } from '../../../../support/bigram-model.ts';
+import { startServerKit } from '../../../../support/server-kit.ts';
+import { chatFolder } from '../../../../support/text-kit.ts';
 
 const greedy = (last: number) => {
   const all = bigram(last);
@@ -109,5 +110,49 @@ describe('POST /v1/completions', () => {
     const [first, second] = body.choices[0].logprobs.top_logprobs;
     assert.equal(first, null);
     assert.equal(Object.keys(second).length, 1);
+  });
+
+  it('reads texts with the tokenizer of the model, alone, in a list and among ids', async () => {
+    using folder = await chatFolder();
+    await using kit = await startServerKit({
+      load: new BigramModels({ folder: folder.path }).load,
+    });
+    const text = '"'; // its id is in the small vocabulary of the double
+    const complete = async (prompt: unknown) =>
+      (await kit.post('/v1/completions', { prompt, echo: true, prompt_logprobs: 0 })).body;
+    const { tokens } = (await kit.post('/tokenize', { prompt: text })).body;
+
+    const alone = await complete(text);
+    const mixed = await complete([text, tokens, `<bos>${text}`]);
+
+    assert.equal(tokens[0], 1);
+    assert.equal(alone.choices[0].text, `<bos>${text}`);
+    assert.deepEqual(alone.choices, (await complete(tokens)).choices);
+    assert.deepEqual(
+      mixed.choices.map((choice: object) => ({ ...choice, index: 0 })),
+      Array.from({ length: 3 }, () => alone.choices[0]),
+    );
+  });
+
+  it('refuses what it cannot do with 400 and a clear word, and ignores what it does not know', async () => {
+    await using kit = await startServerKit({ load: new BigramModels().load });
+    const prompt = [1, 2];
+    for (const body of [
+      { prompt, max_tokens: 2 },
+      { prompt, n: 2 },
+      { prompt, stream: true },
+      { prompt, logprobs: -1 },
+      { prompt, prompt_logprobs: 1000 },
+      { prompt: { text: 'a' } },
+      { prompt: 'a text without a tokenizer' },
+      {},
+    ]) {
+      const { status, body: answer } = await kit.post('/v1/completions', body);
+
+      assert.equal(status, 400, JSON.stringify(body));
+      assert.equal(answer.error.type, 'invalid_request_error');
+    }
+    const known = await kit.post('/v1/completions', { prompt, best_of: 1, anything: {} });
+    assert.equal(known.status, 200);
   });
 });

@@ -1,19 +1,22 @@
-// POST /v1/completions, as vLLM and OpenAI have it, for what trainers use it for: scores of a prompt of token ids,
-// and at most one greedy token. Temperature is accepted and not applied to the scores, as vLLM does.
+// POST /v1/completions, as vLLM and OpenAI have it, for what trainers use it for: scores of a prompt, and at most one
+// greedy token. Temperature is accepted and not applied to the scores, as vLLM does.
 import { randomUUID } from 'node:crypto';
 import type { RequestHandler, Response } from 'express';
-import type { Clock } from '../../common/clock.ts';
-import { AppError } from '../../common/errors.ts';
-import { clientSignal } from '../../common/http.ts';
-import { callerHeader } from '../contract.ts';
-import { type Asked, positionsFrom } from '../model/scoring.ts';
-import { type CompletionView, completionText } from './completion-text.ts';
-import { type Scoring, setIdentity } from './leased.ts';
-import { type ModelLookup, requestedModel } from './requested-model.ts';
-import { countIds, readRows, rowLength } from './rows.ts';
-import { type CompletionsRequest, completionsRequest, parseBody } from './schemas.ts';
-import { type Scored, score } from './score.ts';
-import { sendJsonText } from './send-text.ts';
+import type { Clock } from '../../../common/clock.ts';
+import { AppError } from '../../../common/errors.ts';
+import { clientSignal } from '../../../common/http.ts';
+import { callerHeader } from '../../contract.ts';
+import type { LoadedModel } from '../../model/loaded.ts';
+import { type Asked, positionsFrom } from '../../model/scoring.ts';
+import { type Scoring, setIdentity } from '../leased.ts';
+import { readPrompts, toRows } from '../prompts.ts';
+import { type ModelLookup, requestedModel } from '../requested-model.ts';
+import { countIds, rowLength } from '../rows.ts';
+import { type CompletionsRequest, completionsRequest, parseBody } from '../schemas.ts';
+import { type Scored, score } from '../score.ts';
+import { sendJsonText } from '../send-text.ts';
+import { nextToken, shownIds } from './candidates.ts';
+import { type CompletionRow, type CompletionView, completionText } from './completion-text.ts';
 
 /** Says that the values are those of the unscaled distribution, whatever temperature came. */
 const temperatureHeader = 'x-refmodel-temperature';
@@ -38,23 +41,15 @@ export function postCompletions(options: CompletionsOptions): RequestHandler {
     const signal = clientSignal(res);
     const body = parseBody(completionsRequest, req.body);
     const view = readView(body, limits);
-    const rows = readRows('prompt', readPrompt(body.prompt));
-    checkAnswer(countIds(rows), view, limits);
+    const { prompts } = readPrompts('prompt', body.prompt, body.add_special_tokens ?? true);
     const model = await requestedModel(lookup, req.headers, body.model ?? undefined, signal);
+    const rows = await toRows(scoring.cache, model, { field: 'prompt', prompts }, signal);
+    checkAnswer(countIds(rows), view, limits);
     const request = { model, field: 'prompt', rows, caller: req.get(callerHeader) };
     const asked = rows.map((row) => ask(rowLength(row), view));
     const scored = await score(scoring, { ...request, asked }, signal);
     await answer(res, scored, { view, clock: options.clock, signal });
   };
-}
-
-/** One prompt or many, of token ids. */
-function readPrompt(prompt: CompletionsRequest['prompt']): readonly unknown[] {
-  const isText = typeof prompt === 'string' || prompt.some((item) => typeof item === 'string');
-  if (isText) {
-    throw new AppError('INVALID_REQUEST', 'reading prompt: text is not supported, send token ids');
-  }
-  return prompt.length > 0 && prompt.every((item) => typeof item === 'number') ? [prompt] : prompt;
 }
 
 function readView(body: CompletionsRequest, limits: CompletionLimits): CompletionView {
@@ -104,7 +99,8 @@ async function answer(
   { loaded, rows, usage }: Scored,
   { view, clock, signal }: { view: CompletionView; clock: Clock; signal: AbortSignal },
 ): Promise<void> {
-  const texts = await loaded.tokenizer();
+  const textOf = await loaded.texts.ofTokens(shownIds(rows), signal);
+  const shown = await withTexts(loaded, rows, view, signal);
   const completionTokens = view.wantsNext ? rows.length : 0;
   const head = {
     id: `cmpl-${randomUUID()}`,
@@ -118,5 +114,19 @@ async function answer(
   };
   setIdentity(res, loaded);
   res.setHeader(temperatureHeader, '1');
-  await sendJsonText(res, completionText(head, rows, view, texts), signal);
+  await sendJsonText(res, completionText(head, shown, view, textOf), signal);
+}
+
+/** What `text` of each answer shows: the prompt if it is to be echoed, and the new token. */
+async function withTexts(
+  { texts }: LoadedModel,
+  rows: Scored['rows'],
+  { echo, wantsNext }: CompletionView,
+  signal: AbortSignal,
+): Promise<CompletionRow[]> {
+  const prompts = rows.map(({ tokens }) => (echo ? Array.from(tokens) : []));
+  const news = rows.map(({ values }) => (wantsNext ? [nextToken(values)] : []));
+  const before = await texts.ofRows({ rows: prompts, skipSpecialTokens: false }, signal);
+  const after = await texts.ofRows({ rows: news, skipSpecialTokens: true }, signal);
+  return rows.map((row, i) => ({ ...row, text: `${before[i] ?? ''}${after[i] ?? ''}` }));
 }
