@@ -6,8 +6,7 @@ import { addHealth, createApp, finish, methodNotAllowed } from '../common/http.t
 import type { Logger } from '../common/log.ts';
 import { admit } from './api/admission.ts';
 import { clearCache, deleteModel, getCache, getModel, putModel } from './api/cache.ts';
-import { postCompletions } from './api/dialects/completions.ts';
-import { getTokenizerInfo, postDetokenize, postTokenize } from './api/dialects/tokenize.ts';
+import { addDialects } from './api/dialects/routes.ts';
 import { postLogprobs } from './api/logprobs.ts';
 import { getModels } from './api/models.ts';
 import { postRewards } from './api/rewards.ts';
@@ -51,17 +50,11 @@ export function createServerApp(options: AppOptions): Express {
   app.route('/v1/logprobs').post(body, postLogprobs(lookup, scoring)).all(methodNotAllowed('POST'));
   app.route('/v1/rewards').post(body, postRewards(lookup, scoring)).all(methodNotAllowed('POST'));
   app
-    .route('/v1/completions')
-    .post(body, postCompletions({ lookup, scoring, clock, limits: completionLimits(config) }))
-    .all(methodNotAllowed('POST'));
-  app
     .route('/v1/models')
     .get(getModels(catalog, cache, clock))
     .all(methodNotAllowed('GET'));
 
-  app.route('/tokenize').post(body, postTokenize(lookup, cache)).all(methodNotAllowed('POST'));
-  app.route('/detokenize').post(body, postDetokenize(lookup, cache)).all(methodNotAllowed('POST'));
-  app.route('/tokenizer_info').get(getTokenizerInfo(lookup, cache)).all(methodNotAllowed('GET'));
+  addDialects(app, body, { lookup, scoring, clock, limits: answerLimits(config) });
 
   app
     .route('/cache')
@@ -91,7 +84,7 @@ const scoreLimits = (config: ServerConfig) => ({
   maxTokens: config.REFMODEL_MAX_QUEUED_TOKENS,
 });
 
-const completionLimits = (config: ServerConfig) => ({
+const answerLimits = (config: ServerConfig) => ({
   maxTopLogprobs: config.REFMODEL_MAX_TOP_LOGPROBS,
   maxAnswerValues: config.REFMODEL_MAX_ANSWER_VALUES,
 });

@@ -18,6 +18,9 @@ export function float32Text(value: number): string {
   return String(value);
 }
 
+/** The same as a number, for bodies that JSON.stringify writes. */
+export const shortest = (value: number): number => Number(float32Text(value));
+
 function roundTo(value: number, digits: number, exponent: number): number {
   const power = powers[digits - 1 - exponent]; // exact in a double up to 10^22
   return power === undefined

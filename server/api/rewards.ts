@@ -31,7 +31,7 @@ export function postRewards(lookup: ModelLookup, scoring: Scoring): RequestHandl
   };
 }
 
-interface Rewarded {
+export interface Rewarded {
   /** Not leased any more: its session may be gone, its identity is not. */
   loaded: LoadedModel;
   /** float32 [labels] per row. */
@@ -39,7 +39,12 @@ interface Rewarded {
   promptTokens: number;
 }
 
-function reward(scoring: Scoring, request: RowsRequest, signal: AbortSignal): Promise<Rewarded> {
+/** Throws what `withModel` and the queue throw, TASK_MISMATCH or SCORE_NOT_A_NUMBER. */
+export function reward(
+  scoring: Scoring,
+  request: RowsRequest,
+  signal: AbortSignal,
+): Promise<Rewarded> {
   const work = async (loaded: LoadedModel, tokens: Int32Array[]): Promise<Rewarded> => {
     if (!loaded.rewards) throw taskMismatch(loaded, '/v1/logprobs or /v1/completions');
     const rows = tokens.map((row) => ({ tokens: row }));

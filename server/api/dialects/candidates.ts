@@ -49,7 +49,7 @@ export function* shownIds(rows: readonly CandidateRow[]): Generator<number> {
 export function* promptLogprobsText(
   { tokens, values }: CandidateRow,
   k: number,
-  textOf: (id: number) => string,
+  textOf: (id: number) => string | null,
 ): Generator<string> {
   yield '[null';
   for (let position = 1; position < tokens.length; position++) {

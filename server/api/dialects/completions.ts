@@ -1,97 +1,83 @@
 // POST /v1/completions, as vLLM and OpenAI have it, for what trainers use it for: scores of a prompt, and at most one
-// greedy token. Temperature is accepted and not applied to the scores, as vLLM does.
+// greedy token. `temperature` steers sampling, and is not applied to scores, as in vLLM; `prompt_logprobs_temperature` is.
 import { randomUUID } from 'node:crypto';
 import type { RequestHandler, Response } from 'express';
+import { z } from 'zod';
 import type { Clock } from '../../../common/clock.ts';
-import { AppError } from '../../../common/errors.ts';
 import { clientSignal } from '../../../common/http.ts';
-import { callerHeader } from '../../contract.ts';
 import type { LoadedModel } from '../../model/loaded.ts';
 import { type Asked, positionsFrom } from '../../model/scoring.ts';
-import { type Scoring, setIdentity } from '../leased.ts';
-import { readPrompts, toRows } from '../prompts.ts';
-import { type ModelLookup, requestedModel } from '../requested-model.ts';
-import { countIds, rowLength } from '../rows.ts';
-import { type CompletionsRequest, completionsRequest, parseBody } from '../schemas.ts';
-import { type Scored, score } from '../score.ts';
+import { readPrompts } from '../prompts.ts';
+import { parseBody } from '../schemas.ts';
+import type { Scored } from '../score.ts';
 import { sendJsonText } from '../send-text.ts';
 import { nextToken, shownIds } from './candidates.ts';
 import { type CompletionRow, type CompletionView, completionText } from './completion-text.ts';
+import { type AnswerLimits, checkTop } from './limits.ts';
+import { type DialectOptions, scorePrompts } from './scored.ts';
 
-/** Says that the values are those of the unscaled distribution, whatever temperature came. */
-const temperatureHeader = 'x-refmodel-temperature';
+/** At most one token is generated. */
+export const oneToken = z
+  .int()
+  .min(0)
+  .max(1, 'this server scores, it does not generate: 0 or 1')
+  .nullish();
 
-export interface CompletionLimits {
-  /** Most likely tokens per position. */
-  maxTopLogprobs: number;
-  /** Tokens × candidates of each, in one answer. */
-  maxAnswerValues: number;
-}
+/** What only steers sampling is accepted and not applied, temperature among it. */
+export const completionsRequest = z.object({
+  model: z.string().nullish(),
+  prompt: z.custom<readonly unknown[]>(Array.isArray, 'expected an array').or(z.string()),
+  max_tokens: oneToken,
+  n: z.literal(1, 'only 1 is supported').nullish(),
+  stream: z.literal(false, 'streaming is not supported').nullish(),
+  echo: z.boolean().nullish(),
+  add_special_tokens: z.boolean().nullish(),
+  logprobs: z.union([z.boolean(), z.int().min(0)]).nullish(),
+  prompt_logprobs: z.int().min(0).nullish(),
+  prompt_logprobs_temperature: z.number().positive().nullish(),
+});
+type CompletionsRequest = z.output<typeof completionsRequest>;
 
-export interface CompletionsOptions {
-  lookup: ModelLookup;
-  scoring: Scoring;
-  limits: CompletionLimits;
-  clock: Clock;
-}
-
-export function postCompletions(options: CompletionsOptions): RequestHandler {
-  const { lookup, scoring, limits } = options;
+export function postCompletions(options: DialectOptions): RequestHandler {
   return async function completions(req, res) {
     const signal = clientSignal(res);
     const body = parseBody(completionsRequest, req.body);
-    const view = readView(body, limits);
+    const { model, prompt_logprobs_temperature: temperature } = body;
+    const view = readView(body, options.limits);
     const { prompts } = readPrompts('prompt', body.prompt, body.add_special_tokens ?? true);
-    const model = await requestedModel(lookup, req.headers, body.model ?? undefined, signal);
-    const rows = await toRows(scoring.cache, model, { field: 'prompt', prompts }, signal);
-    checkAnswer(countIds(rows), view, limits);
-    const request = { model, field: 'prompt', rows, caller: req.get(callerHeader) };
-    const asked = rows.map((row) => ask(rowLength(row), view));
-    const scored = await score(scoring, { ...request, asked }, signal);
+    const ask = (length: number) => ({
+      ...asked(length, view),
+      ...(temperature && { temperature }),
+    });
+    const request = { model, field: 'prompt', prompts, ask };
+    const scored = await scorePrompts(options, { req, res }, request, signal);
     await answer(res, scored, { view, clock: options.clock, signal });
   };
 }
 
-function readView(body: CompletionsRequest, limits: CompletionLimits): CompletionView {
-  const view = {
+function readView(body: CompletionsRequest, limits: AnswerLimits): CompletionView {
+  const logprobs =
+    typeof body.logprobs === 'boolean' ? Number(body.logprobs) || undefined : body.logprobs;
+  checkTop('logprobs', logprobs ?? undefined, limits);
+  checkTop('prompt_logprobs', body.prompt_logprobs ?? undefined, limits);
+  return {
     echo: body.echo ?? false,
     wantsNext: body.max_tokens === 1,
-    logprobs:
-      typeof body.logprobs === 'boolean' ? Number(body.logprobs) || undefined : body.logprobs,
-    promptLogprobs: body.prompt_logprobs,
-  };
-  for (const name of ['logprobs', 'prompt_logprobs'] as const) {
-    if (Number(body[name] ?? 0) <= limits.maxTopLogprobs) continue;
-    throw new AppError('INVALID_REQUEST', `reading ${name}: the limit is ${limits.maxTopLogprobs}`);
-  }
-  return {
-    echo: view.echo,
-    wantsNext: view.wantsNext,
-    logprobs: view.logprobs ?? undefined,
-    promptLogprobs: view.promptLogprobs ?? undefined,
+    logprobs: logprobs ?? undefined,
+    promptLogprobs: body.prompt_logprobs ?? undefined,
   };
 }
 
 /** What the model has to compute for the view. */
-function wants(view: CompletionView): { scoresPrompt: boolean; topK: number } {
-  const { echo, logprobs, promptLogprobs } = view;
+function asked(
+  length: number,
+  { echo, wantsNext, logprobs, promptLogprobs }: CompletionView,
+): Asked {
   const scoresPrompt = promptLogprobs !== undefined || (echo && logprobs !== undefined);
-  const topK = Math.max(logprobs ?? 0, promptLogprobs ?? 0, 1);
-  return { scoresPrompt, topK: scoresPrompt || logprobs !== undefined ? topK : 0 };
-}
-
-function ask(length: number, view: CompletionView): Asked {
-  const { scoresPrompt, topK } = wants(view);
+  const topK =
+    scoresPrompt || logprobs !== undefined ? Math.max(logprobs ?? 0, promptLogprobs ?? 0, 1) : 0;
   const positions = positionsFrom(scoresPrompt ? 1 : length, length);
-  return { positions, wantsNext: view.wantsNext, topK, wantsRanks: topK > 0 };
-}
-
-function checkAnswer(tokens: number, view: CompletionView, limits: CompletionLimits): void {
-  const { scoresPrompt, topK } = wants(view);
-  const values = scoresPrompt ? tokens * (topK + 1) : 0;
-  if (values <= limits.maxAnswerValues) return;
-  const message = `${tokens} tokens with ${topK} candidates each are more than ${limits.maxAnswerValues} values`;
-  throw new AppError('BODY_TOO_LARGE', `the answer would be too large: ${message}`);
+  return { positions, wantsNext, topK, wantsRanks: topK > 0 };
 }
 
 async function answer(
@@ -112,8 +98,6 @@ async function answer(
       total_tokens: usage.promptTokens + completionTokens,
     },
   };
-  setIdentity(res, loaded);
-  res.setHeader(temperatureHeader, '1');
   await sendJsonText(res, completionText(head, shown, view, textOf), signal);
 }
 

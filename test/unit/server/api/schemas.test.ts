@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { completionsRequest, parseBody, rowsRequest } from '../../../../server/api/schemas.ts';
+import { parseBody, rowsRequest } from '../../../../server/api/schemas.ts';
 
 const refused = { code: 'INVALID_REQUEST' };
 
@@ -27,31 +27,4 @@ describe('the body of /v1/logprobs and /v1/rewards', () => {
       message: /model: .*input_ids: /s,
     });
   });
-});
-
-describe('the body of /v1/completions', () => {
-  it('may carry what only steers sampling', () => {
-    const body = { prompt: [1], temperature: 0.7, seed: 1, top_p: 0.1, n: 1, stream: false };
-
-    parseBody(completionsRequest, body);
-  });
-
-  it('takes a number or a boolean for logprobs', () => {
-    for (const logprobs of [0, 5, true, false, null]) {
-      parseBody(completionsRequest, { prompt: [1], logprobs });
-    }
-  });
-
-  for (const [name, fields] of [
-    ['more than one new token', { max_tokens: 2 }],
-    ['a negative number of new tokens', { max_tokens: -1 }],
-    ['several choices', { n: 2 }],
-    ['streaming', { stream: true }],
-    ['a negative number of candidates', { prompt_logprobs: -1 }],
-    ['a prompt that is a number', { prompt: 5 }],
-  ] as const) {
-    it(`is refused with ${name}`, () => {
-      assert.throws(() => parseBody(completionsRequest, { prompt: [1], ...fields }), refused);
-    });
-  }
 });

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { completionsRequest } from '../../../../../server/api/dialects/completions.ts';
+import { parseBody } from '../../../../../server/api/schemas.ts';
 import { BigramModels, bigram } from '../../../../support/bigram-model.ts';
 import { startServerKit } from '../../../../support/server-kit.ts';
 import { chatFolder } from '../../../../support/text-kit.ts';
@@ -155,4 +157,33 @@ describe('POST /v1/completions', () => {
     const known = await kit.post('/v1/completions', { prompt, best_of: 1, anything: {} });
     assert.equal(known.status, 200);
   });
+});
+
+describe('the body of /v1/completions', () => {
+  it('may carry what only steers sampling', () => {
+    const body = { prompt: [1], temperature: 0.7, seed: 1, top_p: 0.1, n: 1, stream: false };
+
+    parseBody(completionsRequest, body);
+  });
+
+  it('takes a number or a boolean for logprobs', () => {
+    for (const logprobs of [0, 5, true, false, null]) {
+      parseBody(completionsRequest, { prompt: [1], logprobs });
+    }
+  });
+
+  for (const [name, fields] of [
+    ['more than one new token', { max_tokens: 2 }],
+    ['a negative number of new tokens', { max_tokens: -1 }],
+    ['several choices', { n: 2 }],
+    ['streaming', { stream: true }],
+    ['a negative number of candidates', { prompt_logprobs: -1 }],
+    ['a prompt that is a number', { prompt: 5 }],
+  ] as const) {
+    it(`is refused with ${name}`, () => {
+      assert.throws(() => parseBody(completionsRequest, { prompt: [1], ...fields }), {
+        code: 'INVALID_REQUEST',
+      });
+    });
+  }
 });
