@@ -311,3 +311,6 @@ export function errorBody(err: AppError, requestId?: string): ErrorBody {
   const message = err.code === 'INTERNAL' ? 'internal error' : err.message;
   return { error: { code: err.code, message, type, ...(requestId && { request_id: requestId }) } };
 }
+
+/** How an error is written for the clients of a path. */
+export type ErrorShape = (err: AppError, requestId: string | undefined, path: string) => object;

@@ -13,7 +13,7 @@ import express, {
 } from 'express';
 import type { Registry } from 'prom-client';
 import { ClientGoneError } from './abort.ts';
-import { AppError, errorBody, toAppError } from './errors.ts';
+import { AppError, type ErrorShape, errorBody, toAppError } from './errors.ts';
 import type { Logger } from './log.ts';
 
 export interface Health {
@@ -54,14 +54,14 @@ export function addHealth(app: Express, health: Health, metrics: Registry): void
 }
 
 /** The last two handlers: no such route, and the only place that writes an error body. */
-export function finish(app: Express, log: Logger): void {
+export function finish(app: Express, log: Logger, shape: ErrorShape = errorBody): void {
   app.use((req) => {
     throw new AppError('ROUTE_NOT_FOUND', `no route ${req.method} ${req.path}`);
   });
-  app.use(errorHandler(log));
+  app.use(errorHandler(log, shape));
 }
 
-export function errorHandler(log: Logger): ErrorRequestHandler {
+export function errorHandler(log: Logger, shape: ErrorShape = errorBody): ErrorRequestHandler {
   return function handleError(err: unknown, req, res, _next) {
     if (err instanceof ClientGoneError) return;
     const error = fromRouter(err) ?? fromBodyParser(err) ?? toAppError(err);
@@ -73,7 +73,7 @@ export function errorHandler(log: Logger): ErrorRequestHandler {
       return;
     }
     if (error.isRetryable) res.setHeader('retry-after', String(error.retryAfterSeconds));
-    res.status(error.status).json(errorBody(error, id));
+    res.status(error.status).json(shape(error, id, req.path));
   };
 }
 

@@ -13,6 +13,7 @@ import { postRewards } from './api/rewards.ts';
 import { getState } from './api/state.ts';
 import type { Catalog } from './catalog.ts';
 import type { ServerConfig } from './config.ts';
+import { errorShape, standingAnswer } from './contract.ts';
 import type { ServerMetrics } from './metrics.ts';
 import type { ModelCache } from './model/cache/model-cache.ts';
 import type { LoadedModel } from './model/loaded.ts';
@@ -42,9 +43,7 @@ export function createServerApp(options: AppOptions): Express {
   app.use(measure(metrics, clock));
   app.use(endConnections(isDraining));
   addHealth(app, { isReady: () => catalog.isRead && !isDraining() }, metrics.registry);
-  app.get('/health', (_req, res) => {
-    res.type('text/plain').send('ok\n');
-  });
+  app.use(answerStanding);
   app.get('/state', getState({ state, changes: cache.changes, clock, shutdown }));
 
   app.route('/v1/logprobs').post(body, postLogprobs(lookup, scoring)).all(methodNotAllowed('POST'));
@@ -69,7 +68,7 @@ export function createServerApp(options: AppOptions): Express {
       .delete(deleteModel(cache, lookup))
       .all(methodNotAllowed('GET', 'PUT', 'DELETE'));
   }
-  finish(app, options.log);
+  finish(app, options.log, errorShape);
   return app;
 }
 
@@ -88,6 +87,14 @@ const answerLimits = (config: ServerConfig) => ({
   maxTopLogprobs: config.REFMODEL_MAX_TOP_LOGPROBS,
   maxAnswerValues: config.REFMODEL_MAX_ANSWER_VALUES,
 });
+
+const answerStanding: RequestHandler = function answerStanding(req, res, next) {
+  const answer =
+    req.method === 'GET' || req.method === 'HEAD' ? standingAnswer(req.path) : undefined;
+  if (answer === undefined) return next();
+  if (typeof answer === 'string') res.type('text/plain').send(answer);
+  else res.json(answer);
+};
 
 const requireJson: RequestHandler = function requireJson(req, _res, next) {
   if (req.is('application/json') === false) {

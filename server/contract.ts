@@ -1,6 +1,7 @@
 // What the server reads and reports at its boundary, as schemas: the catalog of models that a pool serves,
 // and the state of one pod. Whoever runs servers (the operator, the local backend) imports this file.
 import { z } from 'zod';
+import { type ErrorShape, errorBody } from '../common/errors.ts';
 import { numberTypes } from './model/target.ts';
 
 /** Headers between gateway and server. The gateway drops what a client sends under these names. */
@@ -13,6 +14,46 @@ export const identityHeaders = {
   digest: 'x-refmodel-digest',
   quantization: 'x-refmodel-quantization',
 } as const;
+
+/**
+ * What gateway and pod answer alike to a `GET`, whatever sleeps: clients probe these before they start, and give up
+ * when they have to wait. Texts are plain, the rest is JSON.
+ */
+export function standingAnswer(path: string): string | object | undefined {
+  const name = path.endsWith('/') ? path.slice(0, -1) : path;
+  return Object.hasOwn(standingAnswers, name) ? standingAnswers[name] : undefined;
+}
+
+const standingAnswers: Readonly<Record<string, string | object>> = {
+  '/health': 'ok\n',
+  '/health_generate': 'ok\n',
+  '/get_world_size': { world_size: 1 },
+  '/v2': { name: 'refmodel', version: '1', extensions: ['binary_tensor_data'] },
+  '/v2/health/live': { live: true },
+  '/v2/health/ready': { ready: true },
+};
+
+/** A path of the Open Inference Protocol that names a model: `/v2/models/<name>[/versions/<v>][/ready|/infer]`. */
+export function readInferencePath(path: string) {
+  const match = /^\/v2\/models\/(.+?)(?:\/versions\/([^/]+))?(?:\/(ready|infer))?\/?$/.exec(path);
+  if (!match) return undefined;
+  const [, name = '', version, verb] = match;
+  return { name: decodeOr(name), version, verb };
+}
+
+function decodeOr(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // no model has such a name
+  }
+}
+
+/** In the shape that the clients of a path read: those of the Open Inference Protocol take a text. */
+export const errorShape: ErrorShape = (err, requestId, path) => {
+  const body = errorBody(err, requestId);
+  return /\/v2(\/|$)/.test(path) ? { error: body.error.message, code: body.error.code } : body;
+};
 
 export const catalogModel = z.object({
   /** "<namespace>/<name>": unique in the cluster, and the key everywhere in the server. */

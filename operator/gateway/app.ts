@@ -5,6 +5,7 @@ import type { Clock } from '../../common/clock.ts';
 import { AppError } from '../../common/errors.ts';
 import { addHealth, clientSignal, createApp, finish, type Health } from '../../common/http.ts';
 import type { Logger } from '../../common/log.ts';
+import { errorShape } from '../../server/contract.ts';
 import type { DemandReport } from '../demand.ts';
 import type { Backend, GatewayModel } from './backend.ts';
 import { callerOf } from './caller.ts';
@@ -14,7 +15,7 @@ import type { Forwarder } from './forward.ts';
 import { answerLease, leasePath } from './leases.ts';
 import type { GatewayMetrics } from './metrics.ts';
 import { type Address, isPodPath, modelInBody, readAddress, resolveModel } from './route.ts';
-import { answerWhileAsleep, isWork, listModels } from './standing.ts';
+import { answerStanding, answerWhileAsleep, isRead, isWork, listModels } from './standing.ts';
 
 export interface AppOptions {
   backend: Backend;
@@ -39,7 +40,7 @@ export const holdTimeoutHeader = 'x-refmodel-hold-timeout-ms';
 export function trafficApp(options: AppOptions): Express {
   const app = createApp();
   app.use(closeWhenDraining(options));
-  app.get(['/health', '/healthz'], answerHealth);
+  app.use(answerAnyway);
   app.use(requireSynced(options));
   app.use(address(options));
   app.use(answerHere(options));
@@ -49,7 +50,7 @@ export function trafficApp(options: AppOptions): Express {
   app.use(countRequests(options));
   app.use(sleepOn(options));
   app.use(forward(options));
-  finish(app, options.log);
+  finish(app, options.log, errorShape);
   return app;
 }
 
@@ -73,10 +74,17 @@ function closeWhenDraining({ isDraining }: AppOptions): RequestHandler {
   };
 }
 
-/** Clients probe these before they start; models that sleep are no reason to wait. */
-const answerHealth: RequestHandler = (_req, res) => {
-  res.type('text/plain').send('ok\n');
+/** Clients probe health before they start; models that sleep, or are not known yet, are no reason to wait. */
+const answerAnyway: RequestHandler = function answerWithoutModels(req, res, next) {
+  const answer = isRead(req.method) ? answerStanding(req.path, undefined) : undefined;
+  if (answer === undefined) next();
+  else send(res, answer);
 };
+
+function send(res: Response<unknown, Record<string, unknown>>, answer: string | object): void {
+  if (typeof answer === 'string') res.type('text/plain').send(answer);
+  else res.json(answer);
+}
 
 /** Before every model is known, none may be called unknown. */
 function requireSynced({ backend }: AppOptions): RequestHandler {
@@ -98,10 +106,10 @@ function address({ backend }: AppOptions): Step {
 function answerHere({ backend }: AppOptions): Step {
   return function answerWithoutPod(req, res, next) {
     const { model, path } = res.locals.address;
-    const isRead = req.method === 'GET' || req.method === 'HEAD';
-    if (isRead && /^\/healthz?\/?$/.test(path)) {
-      answerHealth(req, res as Response, next);
-    } else if (isRead && /^\/v1\/models\/?$/.test(path)) {
+    const answer = isRead(req.method) ? answerStanding(path, model) : undefined;
+    if (answer !== undefined) {
+      send(res, answer);
+    } else if (isRead(req.method) && /^\/v1\/models\/?$/.test(path)) {
       res.json(listModels(model ? [model] : [...backend.models().values()]));
     } else if (isPodPath(path)) {
       throw new AppError('ROUTE_NOT_FOUND', `no route ${req.method} ${path}`);
@@ -151,7 +159,7 @@ function countRequests({ metrics }: AppOptions): Step {
 function sleepOn({ dispatcher }: AppOptions): Step {
   return function answerAsleep(req, res, next) {
     const { address, model } = res.locals;
-    if (isWork(req.method) || !dispatcher.isAsleep(model)) return next();
+    if (isWork(req.method, address.path) || !dispatcher.isAsleep(model)) return next();
     res.json(answerWhileAsleep(req.method, address.path, model));
   };
 }

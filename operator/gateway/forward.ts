@@ -56,13 +56,13 @@ export class Forwarder {
     using link = linkSignals(clientSignal(res), shutdown);
     const { signal } = link;
     const progress: Progress = { heldMs: 0, breaks: 0, tries: 0 };
-    if (isWork(request.method)) activity.touch(request.model);
+    if (isWork(request.method, request.path)) activity.touch(request.model);
     try {
       while (!(await this.#try(request, res, { progress, holdBudgetMs, signal })));
     } catch (err) {
       throw inOurWords(err, signal);
     } finally {
-      if (isWork(request.method)) activity.touch(request.model);
+      if (isWork(request.method, request.path)) activity.touch(request.model);
       this.#observe(request, progress);
     }
   }

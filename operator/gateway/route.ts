@@ -1,5 +1,6 @@
 // Request → model. Pure: it knows names and addresses, nothing of pods.
 import { AppError } from '../../common/errors.ts';
+import { readInferencePath } from '../../server/contract.ts';
 import { type ModelKey, objectKey, splitKey } from '../pool.ts';
 import type { GatewayModel } from './backend.ts';
 
@@ -33,7 +34,7 @@ export function readAddress(
   const named = byHost(host, models);
   const address = named ? { model: named, path } : byPath(path, models);
   const isStranger = !named && serviceHost.test(host);
-  return cacheAddress({ ...address, query, isStranger }, models);
+  return inferenceAddress(cacheAddress({ ...address, query, isStranger }, models), models);
 }
 
 /**
@@ -114,12 +115,17 @@ function byHost(host: string, models: Models): GatewayModel | undefined {
   return name && namespace ? models.get(objectKey(namespace, name)) : undefined;
 }
 
-/** `/<namespace>/<name>/<rest>`, if there is such a model and a rest. No path of a pod has `v1` there. */
+/** Paths of pods that could have the prefix of a model; and all of theirs that are as long as one with a prefix. */
+const ambiguous = /^\/(v2\/models|inference\/v1)\//;
+const long = /^\/(v1|v2|inference|cache)\//;
+
+/** `/<namespace>/<name>/<rest>`, if there is such a model and a rest. */
 function byPath(path: string, models: Models): Pick<Address, 'model' | 'path'> {
+  if (ambiguous.test(path)) return { model: undefined, path };
   const [, namespace, name, rest] = /^\/([^/]+)\/([^/]+)(\/.+)$/.exec(path) ?? [];
   const model = namespace && name ? models.get(objectKey(namespace, name)) : undefined;
   if (model && rest) return { model, path: rest };
-  if (rest?.startsWith('/v1/')) throw notFound(`${namespace}/${name}`);
+  if (rest && !long.test(path)) throw notFound(`${namespace}/${name}`);
   return { model: undefined, path };
 }
 
@@ -132,6 +138,13 @@ function cacheAddress(address: Address, models: Models): Address {
   const sibling = namespace === undefined ? undefined : models.get(objectKey(namespace, name));
   const model = sibling ?? findModel(name, models);
   return { ...address, model, path: `/cache/${model.key}` };
+}
+
+/** `/v2/models/<name>/…` names its model too, unless the rest of the address does: then it may have any name there. */
+function inferenceAddress(address: Address, models: Models): Address {
+  const inference = readInferencePath(address.path);
+  if (!inference || address.model) return address;
+  return { ...address, model: byName(inference.name, models) };
 }
 
 function decodeURIComponentOr(text: string): string {

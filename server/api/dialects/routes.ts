@@ -10,7 +10,7 @@ import { isSglangClassify, postSglangClassify } from './sglang-classify.ts';
 import { getModelInfo, postSglangGenerate } from './sglang-generate.ts';
 import { postRemoteReward } from './slime.ts';
 import { getTokenizerInfo, postDetokenize, postTokenize } from './tokenize.ts';
-import { getWorldSize, postSequenceLogprobs } from './trl-sequence-logprobs.ts';
+import { postSequenceLogprobs } from './trl-sequence-logprobs.ts';
 import { postClassify, postEmbeddings, postPooling } from './vllm-pooling.ts';
 
 /** `body` reads and admits a body. */
@@ -40,7 +40,6 @@ export function addDialects(app: Express, body: RequestHandler[], options: Diale
   post('/remote_rm', postRemoteReward(options));
 
   post('/get_sequence_logprobs', postSequenceLogprobs(options));
-  get('/get_world_size', getWorldSize);
 }
 
 /** SGLang and vLLM have one path for two bodies. */

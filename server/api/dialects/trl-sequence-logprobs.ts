@@ -1,5 +1,4 @@
-// POST /get_sequence_logprobs/ and GET /get_world_size/: what TRL before 1.13 asks of its own server. Only completions are
-// scored. `temperature` scales the scores: here it has no other meaning.
+// POST /get_sequence_logprobs/: what TRL before 1.13 asks of its own server. Only completions are scored. `temperature` scales the scores: here it has no other meaning.
 import type { RequestHandler } from 'express';
 import { z } from 'zod';
 import { AppError } from '../../../common/errors.ts';
@@ -45,11 +44,6 @@ export function postSequenceLogprobs(options: DialectOptions): RequestHandler {
     await sendJsonText(res, write(completions, topK), signal);
   };
 }
-
-/** One process answers. */
-export const getWorldSize: RequestHandler = function worldSize(_req, res) {
-  res.json({ world_size: 1 });
-};
 
 function checkLengths(
   sequences: readonly (readonly unknown[])[],

@@ -46,16 +46,22 @@ describe('the traffic port', () => {
     const gateway = await startGateway({ models: [model(), big, refused] });
 
     const health = await Promise.all(
-      ['/health', '/health/', '/healthz', '/rl/tiny/health'].map((path) => get(gateway, path)),
+      [
+        '/health',
+        '/health/',
+        '/healthz',
+        '/rl/tiny/health',
+        '/health_generate',
+        '/rl/tiny/get_world_size/',
+        '/v2/health/ready',
+        '/v2/models/tiny/ready',
+      ].map((path) => get(gateway, path)),
     );
     const models = await (await get(gateway, '/v1/models')).json();
     const one = await (await get(gateway, '/rl/big/v1/models/')).json();
     const cache = await (await get(gateway, '/rl/tiny/cache')).json();
 
-    assert.deepEqual(
-      health.map(({ status }) => status),
-      [200, 200, 200, 200],
-    );
+    for (const { status } of health) assert.equal(status, 200);
     const ids = (list: unknown) =>
       (list as { data: { id: string; max_model_len: number }[] }).data.map(
         ({ id, max_model_len }) => [id, max_model_len],
@@ -67,6 +73,37 @@ describe('the traffic port', () => {
     assert.deepEqual(ids(one), [['rl/big', 4096]]);
     assert.deepEqual(cache, { num_models: 0, max_models: 2, models: [] });
     assert.deepEqual(gateway.backend.wakes, []);
+    await gateway.close();
+  });
+
+  it('wakes a model for what clients ask before they score, and counts it as use', async () => {
+    const gateway = await startGateway();
+    const pod = await FakePod.start();
+    gateway.backend.onWake = () => gateway.backend.up(pod.endpoint);
+
+    for (const path of ['/rl/tiny/tokenizer_info', '/get_model_info', '/v2/models/tiny']) {
+      assert.equal((await get(gateway, path)).status, 200);
+    }
+
+    assert.deepEqual(
+      pod.received.map(({ url }) => url),
+      ['/tokenizer_info', '/get_model_info', '/v2/models/tiny'],
+    );
+    assert.equal(gateway.backend.wakes.length, 1);
+    assert.notEqual(gateway.gateway.report().models[0]?.lastActivity, null);
+    await gateway.close();
+    await pod.close();
+  });
+
+  it('writes errors as the clients of a path read them', async () => {
+    const gateway = await startGateway();
+
+    const plain = await gateway.send('/v1/logprobs', { body: '{"model":"none"}' });
+    const text = await gateway.send('/v2/models/none/infer');
+
+    assert.equal(await codeOf(plain), 'MODEL_NOT_FOUND');
+    const body = (await text.json()) as { error: unknown };
+    assert.deepEqual([text.status, typeof body.error], [404, 'string']);
     await gateway.close();
   });
 

@@ -106,6 +106,77 @@ const cases: Case[] = [
     want: { model: 'rl/tiny', path: '/cache' },
   },
 
+  ...[
+    '/generate',
+    '/get_sequence_logprobs/',
+    '/inference/v1/generate',
+    '/v1/score/evaluation',
+  ].flatMap((path): Case[] => [
+    {
+      name: `a path prefix before ${path}`,
+      url: `/rl/big${path}`,
+      want: { model: 'rl/big', path },
+    },
+    {
+      name: `the body of ${path}`,
+      url: path,
+      body: '{"input_ids":[1],"model":"rl/big"}',
+      want: { model: 'rl/big', path },
+    },
+    {
+      name: `nothing for ${path}, when there is one model`,
+      models: known('rl/tiny'),
+      url: path,
+      body: '{}',
+      want: { model: 'rl/tiny', path },
+    },
+    {
+      name: `the prefix of a model that does not exist before ${path}, though there is one other`,
+      models: known('rl/tiny'),
+      url: `/rl/none${path}`,
+      want: 'MODEL_NOT_FOUND',
+    },
+  ]),
+  {
+    name: 'the path of the Open Inference Protocol, by key',
+    url: '/v2/models/rl/big/infer',
+    body: 'no JSON',
+    want: { model: 'rl/big', path: '/v2/models/rl/big/infer' },
+  },
+  {
+    name: 'the path of the Open Inference Protocol, by an encoded key and a version',
+    url: '/v2/models/rl%2Fbig/versions/1/infer',
+    want: { model: 'rl/big' },
+  },
+  {
+    name: 'the path of the Open Inference Protocol, by a unique name',
+    url: '/v2/models/big',
+    want: { model: 'rl/big' },
+  },
+  {
+    name: 'the host before any name in the path of the Open Inference Protocol',
+    host: 'tiny.rl.svc',
+    url: '/v2/models/anything/infer',
+    want: { model: 'rl/tiny', path: '/v2/models/anything/infer' },
+  },
+  {
+    name: 'a prefix before any name in the path of the Open Inference Protocol',
+    url: '/rl/big/v2/models/anything/infer',
+    want: { model: 'rl/big', path: '/v2/models/anything/infer' },
+  },
+  {
+    name: 'a path of the Open Inference Protocol with an unknown name',
+    url: '/v2/models/none/infer',
+    want: 'MODEL_NOT_FOUND',
+  },
+  {
+    name: 'a path of a pod before a model whose prefix it could be',
+    models: known('inference/v1', 'rl/big'),
+    url: '/inference/v1/generate',
+    body: '{"model":"rl/big"}',
+    want: { model: 'rl/big', path: '/inference/v1/generate' },
+  },
+
   { name: 'nothing, when there are many', want: 'AMBIGUOUS_MODEL' },
   { name: 'a name in two namespaces', body: '{"model":"tiny"}', want: 'AMBIGUOUS_MODEL' },
   {
