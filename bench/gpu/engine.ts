@@ -1,7 +1,7 @@
 // A model on the GPU in this process, without a server around it: what the graph alone gives.
 import { systemClock } from '../../common/clock.ts';
 import type { CatalogModel } from '../../server/contract.ts';
-import { chunkRowsFor, pack, unpack } from '../../server/model/batch/pack.ts';
+import { chunkRowsFor, pack } from '../../server/model/batch/pack.ts';
 import { Engine } from '../../server/model/engine.ts';
 import { Feeder } from '../../server/model/feeds.ts';
 import { offlineHub } from '../../server/model/hub/settings.ts';
@@ -39,13 +39,8 @@ export async function openBare(model: CatalogModel, cacheDir: string): Promise<B
       const batch = pack(rows, { vocabularySize, maxChunkRows, ...packing });
       if (!batch) throw new Error('nothing is scored');
       const results = await engine.run(feeder.scores(batch));
-      const scores = {
-        logprobs: results.floats(headOutputs.logprobs),
-        ranks: results.integers(headOutputs.ranks),
-        topIds: results.integers(headOutputs.topIds),
-        topLogprobs: results.floats(headOutputs.topLogprobs),
-      };
-      return unpack(rows, scores, { ...batch, vocabularySize }).map(({ logprobs }) => logprobs);
+      const values = results.floats(headOutputs.logprobs);
+      return batch.answers.map((numbers) => Float32Array.from(numbers, (at) => values[at] ?? NaN));
     },
     close: () => engine.release(),
   };

@@ -144,7 +144,7 @@ function cacheAddress(address: Address, models: Models): Address {
 function inferenceAddress(address: Address, models: Models): Address {
   const inference = readInferencePath(address.path);
   if (!inference || address.model) return address;
-  return { ...address, model: byName(inference.name, models) };
+  return { ...address, model: findModel(inference.name, models) };
 }
 
 function decodeURIComponentOr(text: string): string {

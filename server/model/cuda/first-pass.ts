@@ -1,5 +1,5 @@
 // The largest pass that a model may get, for measuring what it works in. Pure.
-import type { ScoreRow } from '../scoring.ts';
+import { positionsFrom, type ScoreRow } from '../scoring.ts';
 
 export interface PassLimits {
   readonly maxBatchTokens: number;
@@ -15,7 +15,7 @@ export function fullPass({ maxBatchTokens, maxSequenceTokens, vocabularySize }: 
     const first = rows.length;
     const length = Math.min(left, maxSequenceTokens);
     const tokens = Int32Array.from({ length }, (_, i) => (first + i) % vocabularySize);
-    rows.push({ tokens, scoreFrom: 1, wantsNext: false, topK: 0 });
+    rows.push({ tokens, positions: positionsFrom(1, length) });
   }
   return rows;
 }

@@ -1,8 +1,9 @@
 // What is computed of the logits of one chunk of rows. Everything but the log-probability of the target is in a branch
 // that does not run unless it is asked, so that asking changes no other value.
+
+import type { FloatType } from '../../quant/decode.ts';
 import { int, int32Tensor, int64Tensor } from '../graph.ts';
 import type { Tape, Value } from '../tape.ts';
-import type { FloatType } from '../target.ts';
 
 const outputs = {
   logprobs: { type: 'float32', shape: ['rows'] },

@@ -25,8 +25,8 @@ describe('attendPlainly', () => {
 
     const found = await runBlock(
       {
-        q: floats([1, 2, 8], q!.flatMap(row)),
-        k: floats([1, 2, 8], k!.flatMap(row)),
+        q: floats([1, 2, 8], q.flatMap(row)),
+        k: floats([1, 2, 8], k.flatMap(row)),
         v: floats([1, 2, 8], [10, 20].flatMap(row)),
         none: floats([1, 1, 0, 8], []),
       },
