@@ -91,8 +91,10 @@ export class Feeder {
       [headInputs.temperatures.name]: { type: 'float32', data: temperatures, shape: scoredShape },
       [headInputs.candidates.name]: int32(candidates, [...scoredShape, candidateWidth]),
       [headInputs.topK.name]: int64(BigInt64Array.of(BigInt(batch.topK))),
+      [headInputs.wantsTop.name]: flag(batch.topK > 0),
       [headInputs.wantsRanks.name]: flag(batch.wantsRanks),
       [headInputs.wantsEntropies.name]: flag(batch.wantsEntropies),
+      [headInputs.wantsSome.name]: flag(batch.topK > 0 || batch.wantsRanks || batch.wantsEntropies),
       [headInputs.exposed.name]: int32(batch.exposed),
       [headInputs.isTempered.name]: flag(temperatures.some((temperature) => temperature !== 1)),
     };

@@ -91,6 +91,8 @@ export function headFeeds(asked: AskedOfHead): Record<string, Array2> {
       candidates.flat(),
     ),
     [headInputs.topK.name]: longs([1], [topK]),
+    [headInputs.wantsTop.name]: flag(topK > 0),
+    [headInputs.wantsSome.name]: flag(topK > 0 || wantsRanks || wantsEntropies),
     [headInputs.wantsRanks.name]: flag(wantsRanks),
     [headInputs.wantsEntropies.name]: flag(wantsEntropies),
     [headInputs.isTempered.name]: flag(temperatures !== undefined),

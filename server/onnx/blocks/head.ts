@@ -1,6 +1,6 @@
 // From hidden rows to log-probabilities, only where they are asked for and a chunk of rows at a time, so that the
 // logits of a whole batch never exist at once.
-import { int, int64Tensor, type Port } from '../graph.ts';
+import { int, type Port } from '../graph.ts';
 import type { Tape, Value } from '../tape.ts';
 import { chunkOutputs, chunkPorts, scoreChunk } from './chunk.ts';
 import { projection } from './linear.ts';
@@ -20,8 +20,12 @@ export const headInputs = {
   candidates: { name: 'candidates', type: 'int32', shape: ['chunks', 'rows', 'candidates'] },
   /** How many of the most likely tokens. */
   topK: { name: 'top_k', type: 'int64', shape: [1] },
+  // What to do is decided on the host: to hear of it from a device would hold up every pass.
+  wantsTop: { name: 'wants_top', type: 'bool', shape: [1] },
   wantsRanks: { name: 'wants_ranks', type: 'bool', shape: [1] },
   wantsEntropies: { name: 'wants_entropies', type: 'bool', shape: [1] },
+  /** Any of these three. */
+  wantsSome: { name: 'wants_some', type: 'bool', shape: [1] },
   isTempered: { name: 'is_tempered', type: 'bool', shape: [1] },
   /** Which rows of hidden are given as they are. */
   exposed: { name: 'exposed', type: 'int32', shape: ['exposed'] },
@@ -74,13 +78,13 @@ export function logProbHead(scope: Scope, hidden: Value, head: LogProbHead): voi
     candidates: tape.input(headInputs.candidates),
   };
   const topK = tape.input(headInputs.topK);
-  const wantsRanks = tape.input(headInputs.wantsRanks);
-  const wantsEntropies = tape.input(headInputs.wantsEntropies);
   const isTempered = tape.input(headInputs.isTempered);
-  const zero = tape.constant('index_0', int64Tensor([0], [1]));
-  const wantsTop = tape.op('Greater', [topK, zero]);
-  const wantsSome = tape.op('Or', [tape.op('Or', [wantsTop, wantsRanks]), wantsEntropies]);
-  const wants = { top: wantsTop, ranks: wantsRanks, entropies: wantsEntropies, some: wantsSome };
+  const wants = {
+    top: tape.input(headInputs.wantsTop),
+    ranks: tape.input(headInputs.wantsRanks),
+    entropies: tape.input(headInputs.wantsEntropies),
+    some: tape.input(headInputs.wantsSome),
+  };
   const picked = tape.op('Gather', [hidden, scored], { axis: int(0) });
   const inputs = { hidden: picked, ...slices };
   const values = tape.scan('chunk', chunkPorts(type), inputs, (inner, rows) =>
