@@ -133,6 +133,10 @@ export const errorKinds = {
     'the thread that reads and writes the texts of the model ended, or took too long',
     'retry; if it happens again, send token ids or shorter texts',
   ),
+  OUT_OF_DEVICE_MEMORY: later(
+    'the GPU had no memory left for the load of a model, or for a single row',
+    'retry; if it happens again send shorter rows, lower spec.limits.maxBatchTokens, or use a larger class',
+  ),
   CACHE_FULL: later(
     'every model in the cache is in use, none can make room',
     'retry, or raise maxModels or memory of the GPUClass',

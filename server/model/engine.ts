@@ -4,6 +4,7 @@ import { AppError } from '../../common/errors.ts';
 import { encodeModel } from '../onnx/encode.ts';
 import type { Graph } from '../onnx/graph.ts';
 import type { Provider } from '../onnx/target.ts';
+import { memoryCode } from './out-of-memory.ts';
 
 /** An array that goes in or comes out. */
 export type Feed =
@@ -24,25 +25,28 @@ export class Engine {
   readonly #session: InferenceSession;
   readonly #inputs: ReadonlySet<string>;
 
-  private constructor(session: InferenceSession) {
+  readonly #provider: Provider;
+
+  private constructor(session: InferenceSession, provider: Provider) {
     this.#session = session;
+    this.#provider = provider;
     this.#inputs = new Set(session.inputNames);
   }
 
-  /** Throws OUT_OF_MEMORY, or LOAD_FAILED with the runtime's message. */
-  static async load(graph: Graph, { threads, provider }: EngineOptions): Promise<Engine> {
+  /** Throws OUT_OF_MEMORY, OUT_OF_DEVICE_MEMORY, or LOAD_FAILED with the runtime's message. */
+  static async load(graph: Graph, { threads, provider = 'CPU' }: EngineOptions): Promise<Engine> {
     try {
       const options =
         provider === 'CUDA'
           ? sessionOptions(threads, ['cuda', onDevice(graph)])
           : sessionOptions(threads, ['cpu', onProcessor(graph)]);
-      return new Engine(await InferenceSession.create(encodeModel(graph), options));
+      return new Engine(await InferenceSession.create(encodeModel(graph), options), provider);
     } catch (err: unknown) {
-      throw engineError(err, 'LOAD_FAILED');
+      throw engineError(err, provider, 'LOAD_FAILED');
     }
   }
 
-  /** `feeds` may hold more than the graph takes. Throws OUT_OF_MEMORY, or SCORE_FAILED with the runtime's message. */
+  /** `feeds` may hold more than the graph takes. Throws as `load`, SCORE_FAILED instead of LOAD_FAILED. */
   async run(feeds: Feeds): Promise<Results> {
     const tensors = Object.entries(feeds)
       .filter(([name]) => this.#inputs.has(name))
@@ -50,7 +54,7 @@ export class Engine {
     try {
       return new Results(await this.#session.run(Object.fromEntries(tensors)));
     } catch (err: unknown) {
-      throw engineError(err, 'SCORE_FAILED');
+      throw engineError(err, this.#provider, 'SCORE_FAILED');
     }
   }
 
@@ -131,9 +135,12 @@ const roundsActivations = ({ nodes }: Graph): boolean =>
     );
   });
 
-function engineError(err: unknown, code: 'LOAD_FAILED' | 'SCORE_FAILED'): AppError {
+function engineError(
+  err: unknown,
+  provider: Provider,
+  code: 'LOAD_FAILED' | 'SCORE_FAILED',
+): AppError {
   if (err instanceof AppError) return err;
   const message = err instanceof Error ? err.message : String(err);
-  const isMemory = /bad_alloc|failed to allocate|out of memory/i.test(message);
-  return new AppError(isMemory ? 'OUT_OF_MEMORY' : code, message, { cause: err });
+  return new AppError(memoryCode(message, provider) ?? code, message, { cause: err });
 }

@@ -123,7 +123,15 @@ async function passOnce(runner: Runner, model: CatalogModel, prepared: Prepared)
   const { maxBatchTokens } = model;
   const maxSequenceTokens = Math.min(model.maxSequenceTokens, identity.contextTokens);
   const rows = fullPass({ maxBatchTokens, maxSequenceTokens, vocabularySize });
-  await runner.call(identity.task === 'Reward' ? 'reward' : 'score', rows);
+  try {
+    await runner.call(identity.task === 'Reward' ? 'reward' : 'score', rows);
+  } catch (err: unknown) {
+    if (!(err instanceof AppError) || err.code !== 'OUT_OF_DEVICE_MEMORY') throw err;
+    const problem = `the GPU has no memory for a pass of ${maxBatchTokens} tokens`;
+    const remedy = 'lower spec.limits.maxBatchTokens, or use a larger GPUClass';
+    const message = `loading ${model.name}: ${problem}; ${remedy}: ${err.message}`;
+    throw new AppError(err.code, message, { cause: err, retryAfterSeconds: 5 });
+  }
 }
 
 /** Whoever killed it may not do so the next time; the others would end in the same way. */

@@ -3,6 +3,7 @@ import type { Clock } from '../../common/clock.ts';
 import type { Logger } from '../../common/log.ts';
 import type { CatalogModel } from '../contract.ts';
 import { Texts } from '../text/texts.ts';
+import { type HalvingOptions, inHalves } from './batch/halving.ts';
 import { type BatchOptions, BatchQueue } from './batch/queue.ts';
 import type { Closable, Load } from './cache/model-cache.ts';
 import type { LoadModel, RewardRow, ScoredRow, ScoreRow, Session } from './scoring.ts';
@@ -41,6 +42,7 @@ export function loadForServing(load: LoadModel, options: LoadedOptions): Load<Lo
       session,
       ...queueFor(session, {
         ...queueOptions,
+        onHalved: (rows) => log.warn({ model: model.name, rows }, 'a pass did not fit on the GPU'),
         maxBatchTokens: model.maxBatchTokens,
         pageTokens: session.pageTokens,
       }),
@@ -55,7 +57,20 @@ export function loadForServing(load: LoadModel, options: LoadedOptions): Load<Lo
 
 type Queues = Pick<LoadedModel, 'scores' | 'rewards'>;
 
-const queueFor = (session: Session, options: Omit<BatchOptions<never, never>, 'run'>): Queues =>
+const queueFor = (
+  session: Session,
+  options: Omit<BatchOptions<never, never>, 'run'> & HalvingOptions,
+): Queues =>
   session.identity.task === 'Reward'
-    ? { rewards: new BatchQueue({ ...options, run: (rows) => session.reward(rows) }) }
-    : { scores: new BatchQueue({ ...options, run: (rows) => session.score(rows) }) };
+    ? {
+        rewards: new BatchQueue({
+          ...options,
+          run: inHalves((rows) => session.reward(rows), options),
+        }),
+      }
+    : {
+        scores: new BatchQueue({
+          ...options,
+          run: inHalves((rows) => session.score(rows), options),
+        }),
+      };

@@ -8,6 +8,8 @@ export interface QueuedRow {
   readonly tokens: Int32Array;
 }
 
+export type Outcome<Result> = Result | AppError;
+
 export interface BatchOptions<Row, Result> {
   /** Tokens of a pass at most; what its rows begin with alike counts once. A row that is longer runs alone. */
   maxBatchTokens: number;
@@ -16,7 +18,8 @@ export interface BatchOptions<Row, Result> {
   /** Bounds of what waits. A request beyond them could never be queued: the caller refuses it first. */
   maxQueuedRows: number;
   maxQueuedTokens: number;
-  run: (rows: readonly Row[]) => Promise<Result[]>;
+  /** A result for each row, or what it alone failed of; rejects when the whole pass fails. */
+  run: (rows: readonly Row[]) => Promise<readonly Outcome<Result>[]>;
   /** Called when a pass starts. */
   onPass: (pass: Pass) => void;
 }
@@ -125,7 +128,7 @@ export class BatchQueue<Row extends QueuedRow, Result> {
       const items = this.#take();
       try {
         const results = await this.#options.run(items.map((item) => item.row));
-        for (const [i, item] of items.entries()) deliver(item, results[i]);
+        for (const [i, item] of items.entries()) this.#settle(item, results[i]);
       } catch (err) {
         for (const request of requestsOf(items)) this.#fail(request, err);
       }
@@ -171,6 +174,11 @@ export class BatchQueue<Row extends QueuedRow, Result> {
     if (request.waiting.length === 0) request.caller.requests.delete(request);
     this.#rows -= 1;
     this.#tokens -= row.tokens.length;
+  }
+
+  #settle(item: Item<Row, Result>, outcome: Outcome<Result> | undefined): void {
+    if (outcome instanceof AppError) this.#fail(item.request, outcome);
+    else deliver(item, outcome);
   }
 
   /** The request is over: what of it still waits is dropped, what is in a pass now has no one to go to. */
