@@ -27,17 +27,18 @@ export interface Serving {
   readonly quantization: Quantization;
   readonly target: Target;
   readonly maxBatchTokens: number;
+  readonly maxSequenceTokens: number;
 }
 
 /** Near the truth, not exact. */
 export function estimateBytes(
   blueprint: Pick<Blueprint, 'tensors' | 'decoder'>,
   { sources, numberBytes }: Stored,
-  { quantization, target, maxBatchTokens }: Serving,
+  { quantization, ...serving }: Serving,
 ): Bytes {
-  if (target.provider === 'CUDA') {
+  if (serving.target.provider === 'CUDA') {
     const formats = formatsOf(blueprint, quantization);
-    return footprint(blueprint.decoder, { type: target.type, formats, maxBatchTokens });
+    return footprint(blueprint.decoder, { ...serving, formats });
   }
   const stored = new Map(
     blueprint.tensors.map(({ name, shape }) => {

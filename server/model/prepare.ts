@@ -62,8 +62,9 @@ export async function describeSize(
     : requireTensors(blueprint.tensors, (await readCheckpoint(source, signal)).tensors);
   const stored = { sources, numberBytes: bytesPerNumber[storedType(config)] };
   const { quantization, maxBatchTokens } = model;
+  const maxSequenceTokens = Math.min(model.maxSequenceTokens, blueprint.contextTokens);
   const target = targetOf(model, config, options.provider);
-  const serving = { quantization, maxBatchTokens, target };
+  const serving = { quantization, maxBatchTokens, maxSequenceTokens, target };
   return { estimate: estimateBytes(blueprint, stored, serving) };
 }
 

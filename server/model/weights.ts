@@ -73,7 +73,7 @@ export function wholeBytes(
   sources: ReadonlyMap<string, FloatTensor>,
   { provider, type }: Target,
 ): number {
-  if (provider === 'CUDA') return weightBytes({ type, formats: formatsOf(blueprint, 'None') });
+  if (provider === 'CUDA') return weightBytes(formatsOf(blueprint, 'None'), type);
   const stored = new Map([...sources].map(([name, { data }]) => [name, data.length]));
   return checkpointBytes(blueprint.tensors, stored);
 }
@@ -90,5 +90,5 @@ export function artifactBytes(
       return [spec, artifact.tensors.get(spec.name)?.format ?? format];
     }),
   );
-  return weightBytes({ type, formats });
+  return weightBytes(formats, type);
 }

@@ -19,20 +19,24 @@ export interface Pass {
 /** Bounds beside the packed tokens, as multiples of them: what attention and what the answer hold in memory. */
 const maxSlotsShare = 2;
 const maxAskedShare = 16;
+/** Of attention in pages: room for keys and values. A short row takes a page of its own. */
+export const maxPagesShare = 4;
 
 export class PassDraft {
   readonly #maxTokens: number;
   /** Undefined: attention is laid out in rectangles. */
   readonly #pageTokens: number | undefined;
+  readonly #maxSlotsShare: number;
   readonly #order = new PrefixOrder();
   readonly #size = { rows: 0, tokens: 0 };
   /** At most: pages may turn out to be shared. */
   #packedTokens = 0;
-  /** Before padding. */
+  /** Queries of attention before padding, or room in pages. */
   #slots = 0;
 
   constructor(maxTokens: number, pageTokens?: number) {
     this.#maxTokens = maxTokens;
+    this.#maxSlotsShare = pageTokens ? maxPagesShare : maxSlotsShare;
     this.#pageTokens = pageTokens;
   }
 
@@ -42,11 +46,15 @@ export class PassDraft {
     const { at, shared } = this.#order.find(entry);
     const isThere = shared === row.length;
     const added = isThere ? 0 : row.length - inPages(shared, this.#pageTokens ?? 1);
-    const slots = isThere || this.#pageTokens ? added : row.length - pastOf({ shared });
+    const slots = this.#pageTokens
+      ? Math.ceil(added / this.#pageTokens) * this.#pageTokens
+      : isThere
+        ? 0
+        : row.length - pastOf({ shared });
     const { rows, tokens } = this.#size;
     const fits =
       this.#packedTokens + added <= this.#maxTokens &&
-      this.#slots + slots <= this.#maxTokens * maxSlotsShare &&
+      this.#slots + slots <= this.#maxTokens * this.#maxSlotsShare &&
       tokens + row.length <= this.#maxTokens * maxAskedShare;
     if (rows > 0 && !fits) return undefined;
     this.#order.insert(entry, at);

@@ -8,10 +8,11 @@ export interface PassLimits {
   readonly vocabularySize: number;
 }
 
-/** Rows as long as they may be, together `maxBatchTokens`, that share nothing as long as the vocabulary allows. */
+/** Rows as long as they may be, together a batch or one row that is longer; they share nothing if the vocabulary allows. */
 export function fullPass({ maxBatchTokens, maxSequenceTokens, vocabularySize }: PassLimits) {
   const rows: ScoreRow[] = [];
-  for (let left = maxBatchTokens; left > 0; left -= maxSequenceTokens) {
+  const whole = Math.max(maxBatchTokens, maxSequenceTokens); // a row that is longer runs alone
+  for (let left = whole; left > 0; left -= maxSequenceTokens) {
     const first = rows.length;
     const length = Math.min(left, maxSequenceTokens);
     const tokens = Int32Array.from({ length }, (_, i) => (first + i) % vocabularySize);

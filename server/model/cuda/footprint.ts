@@ -1,11 +1,13 @@
 // The memory of a GPU that a model takes, from shapes and types alone. Pure.
-import type { Decoder, Layer } from '../../onnx/arch/decoder.ts';
+import { type Decoder, type Layer, layoutOf } from '../../onnx/arch/decoder.ts';
 import type { TensorSpec } from '../../onnx/arch/inventory.ts';
 import type { Attention } from '../../onnx/blocks/attention.ts';
 import type { Experts } from '../../onnx/blocks/experts.ts';
 import type { Mlp } from '../../onnx/blocks/mlp.ts';
+import type { Target } from '../../onnx/target.ts';
 import { bytesPerNumber, type FloatType } from '../../quant/decode.ts';
 import { chunkRowsFor } from '../batch/pack.ts';
+import { maxPagesShare } from '../batch/pass.ts';
 import { elements } from '../checkpoint/tensors.ts';
 import { blockSizes } from '../convert/artifact.ts';
 import type { BlockFormat, Format } from '../convert/plan.ts';
@@ -19,19 +21,22 @@ const arenaFactor = 1.75;
 const maxScratchBytes = 256 * 2 ** 20;
 
 export interface Work {
-  readonly type: FloatType;
+  readonly target: Target;
   /** What each tensor is held as. */
   readonly formats: ReadonlyMap<TensorSpec, Format>;
   readonly maxBatchTokens: number;
+  /** Of a row, which runs alone where it is longer than a batch. */
+  readonly maxSequenceTokens: number;
 }
 
-/** Everything that a runner takes: itself, its weights, and what a pass of `maxBatchTokens` works in. */
+/** Everything that a runner takes: itself, its weights, and what the largest pass works in. */
 export function footprint(decoder: Decoder, work: Work): Bytes {
-  const device = processBytes.device + weightBytes(work) + workingBytes(decoder, work);
+  const weights = weightBytes(work.formats, work.target.type);
+  const device = processBytes.device + weights + workingBytes(decoder, work);
   return { host: processBytes.host, device: Math.ceil(device) };
 }
 
-export function weightBytes({ type, formats }: Pick<Work, 'type' | 'formats'>): number {
+export function weightBytes(formats: ReadonlyMap<TensorSpec, Format>, type: FloatType): number {
   let bytes = 0;
   for (const [spec, format] of formats) {
     const asIs = elements(spec.shape) * bytesPerNumber[type];
@@ -54,10 +59,14 @@ function blockBytes({ shape, isTransposed }: TensorSpec, format: BlockFormat, ty
 }
 
 export function workingBytes(decoder: Decoder, work: Work): number {
-  const { type, maxBatchTokens } = work;
+  const { target, formats, maxBatchTokens, maxSequenceTokens } = work;
+  const size = bytesPerNumber[target.type];
+  const tokens = Math.max(maxBatchTokens, maxSequenceTokens);
   const widest = Math.max(...decoder.layers.map((layer) => rowNumbers(layer, decoder.hidden)));
-  const rows = maxBatchTokens * widest * bytesPerNumber[type];
-  return arenaFactor * (rows + logitBytes(decoder, type) + scratchBytes(work));
+  const layers = tokens * widest * size + scoreBytes(decoder, work, tokens);
+  const head = headBytes(decoder, formats, size);
+  const logits = logitBytes(decoder, size);
+  return arenaFactor * (Math.max(layers, head) + logits + scratchBytes(formats, size));
 }
 
 /** Numbers that a token has while its layer is computed. */
@@ -68,7 +77,7 @@ function rowNumbers({ attention, mlp }: Layer, hidden: number): number {
 
 /** Queries, keys and values as they come and as the kernel takes them, the two caches, and the answer. */
 const attentionNumbers = ({ heads, kvHeads, headDim }: Attention): number =>
-  headDim * (2 * (heads + 2 * kvHeads) + 2 * kvHeads + heads);
+  headDim * (2 * (heads + 2 * kvHeads) + 2 * maxPagesShare * kvHeads + heads);
 
 function feedForwardNumbers(layer: Mlp | Experts, hidden: number): number {
   if (layer.kind !== 'Experts') return mlpNumbers(layer);
@@ -82,18 +91,35 @@ function mlpNumbers(layer: Mlp): number {
   return 2 * layer.up.rows;
 }
 
-/** Of one chunk: as the head gives them, in float32, and their log-softmax. */
-function logitBytes({ head, vocabularySize }: Decoder, type: FloatType): number {
-  if (head.task === 'Reward') return 0;
-  return chunkRowsFor(vocabularySize) * vocabularySize * (bytesPerNumber[type] + 4 + 4);
+/** Attention in plain operators holds the scores of all heads: as they come, masked, and as shares; in float32. */
+function scoreBytes(decoder: Decoder, { target, maxSequenceTokens }: Work, tokens: number): number {
+  if (layoutOf(decoder, target) === 'Pages') return 0;
+  const most = Math.max(...decoder.layers.map(({ attention }) => attention.heads));
+  return 3 * 4 * most * tokens * maxSequenceTokens;
 }
 
-/** A matrix in blocks becomes numbers for the time of its product. */
-function scratchBytes({ type, formats }: Work): number {
+/** Of one chunk: as the head gives them, in float32, and their log-softmax. */
+function logitBytes({ head, vocabularySize }: Decoder, size: number): number {
+  if (head.task === 'Reward') return 0;
+  return chunkRowsFor(vocabularySize) * vocabularySize * (size + 4 + 4);
+}
+
+type Formats = Work['formats'];
+
+/** The matrix of a head in whole bytes becomes numbers once for all chunks. */
+function headBytes({ head, hidden, vocabularySize }: Decoder, formats: Formats, size: number) {
+  if (head.task === 'Reward') return 0;
+  const { tiedTo, name } = head.projection;
+  const found = [...formats].find(([spec]) => spec.name === (tiedTo ?? `${name}.weight`));
+  return found?.[1] === 'Int8' ? hidden * vocabularySize * size : 0;
+}
+
+/** Any other matrix in blocks becomes numbers for the time of its product. */
+function scratchBytes(formats: Formats, size: number): number {
   let largest = 0;
   for (const [{ shape }, format] of formats) {
     if (format === 'AsIs') continue;
-    const whole = elements(shape) * bytesPerNumber[type];
+    const whole = elements(shape) * size;
     largest = Math.max(largest, format === 'NF4' ? whole : Math.min(whole, maxScratchBytes));
   }
   return largest;

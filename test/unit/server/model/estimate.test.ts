@@ -10,6 +10,7 @@ const onCPU = (quantization: Quantization) =>
   ({
     quantization,
     maxBatchTokens: 1024,
+    maxSequenceTokens: 64,
     target: targetFor('CPU', { stored: 'float32' }),
   }) as const;
 const unread = { sources: new Map<string, never>(), numberBytes: 4 };

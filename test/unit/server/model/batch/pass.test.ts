@@ -38,6 +38,14 @@ describe('PassDraft', () => {
     assert.deepEqual(added.slice(0, 5), [50, 1, 1, 1, undefined]);
   });
 
+  it('bounds the room that short rows take in pages', () => {
+    const draft = new PassDraft(100, 16);
+
+    const added = Array.from({ length: 40 }, (_, i) => draft.add(row(i)));
+
+    assert.equal(added.filter((count) => count === 1).length, 400 / 16);
+  });
+
   it('bounds the tokens of the answer', () => {
     const draft = new PassDraft(10);
 

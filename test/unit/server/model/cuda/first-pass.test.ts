@@ -26,7 +26,8 @@ describe('fullPass', () => {
 
         const draft = new PassDraft(given.maxBatchTokens);
         for (const { tokens } of rows) assert.notEqual(draft.add(tokens), undefined);
-        assert.equal(draft.report(0).packedTokens, given.maxBatchTokens);
+        const want = Math.max(given.maxBatchTokens, given.maxSequenceTokens);
+        assert.equal(draft.report(0).packedTokens, want);
         const ids = rows.flatMap(({ tokens }) => [...tokens]);
         assert.ok(
           ids.every((id) => id >= 0 && id < given.vocabularySize),

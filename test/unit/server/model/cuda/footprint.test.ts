@@ -7,6 +7,7 @@ import {
   workingBytes,
 } from '../../../../../server/model/cuda/footprint.ts';
 import { describeModel } from '../../../../../server/onnx/arch/registry.ts';
+import type { Target } from '../../../../../server/onnx/target.ts';
 import type { FloatType } from '../../../../../server/quant/decode.ts';
 import { tinyLlamaConfig } from '../../../../support/llama-checkpoint.ts';
 
@@ -24,8 +25,13 @@ const parameters = 8_030_261_248;
 function work(config: object, quantization: Quantization = 'None', type: FloatType = 'bfloat16') {
   const blueprint = describeModel(config);
   const formats = formatsOf(blueprint, quantization);
-  return { decoder: blueprint.decoder, type, formats, maxBatchTokens: 16_384 };
+  const target: Target = { provider: 'CUDA', type };
+  const limits = { maxBatchTokens: 16_384, maxSequenceTokens: 8192 };
+  return { decoder: blueprint.decoder, target, formats, ...limits };
 }
+
+const weightsOf = ({ formats, target }: ReturnType<typeof work>) =>
+  weightBytes(formats, target.type);
 
 describe('weightBytes', () => {
   const tied = { ...tinyLlamaConfig, tie_word_embeddings: true };
@@ -38,13 +44,13 @@ describe('weightBytes', () => {
   const padded = 2 * hidden * (64 - intermediate);
 
   it('counts each tensor once in the numbers of the graph', () => {
-    assert.equal(weightBytes(work(tied)), 2 * (vectors + layers + table));
-    assert.equal(weightBytes(work(tied, 'None', 'float32')), 4 * (vectors + layers + table));
+    assert.equal(weightsOf(work(tied)), 2 * (vectors + layers + table));
+    assert.equal(weightsOf(work(tied, 'None', 'float32')), 4 * (vectors + layers + table));
   });
 
   it('counts codes, and a scale of each block in the numbers of the graph', () => {
-    const int8 = weightBytes(work(tied, 'Int8'));
-    const int4 = weightBytes(work(tied, 'Int4'));
+    const int8 = weightsOf(work(tied, 'Int8'));
+    const int4 = weightsOf(work(tied, 'Int4'));
 
     assert.equal(int8, 2 * vectors + (34 / 32) * (layers + padded + table));
     const shared = (16 / 32) * values; // v projections keep 8 bits
@@ -52,14 +58,14 @@ describe('weightBytes', () => {
   });
 
   it('counts flat blocks with a scale in float32, and the vocabulary as it is, for NF4', () => {
-    const bytes = weightBytes(work(tied, 'NF4'));
+    const bytes = weightsOf(work(tied, 'NF4'));
 
     assert.equal(bytes, 2 * (vectors + table) + (36 / 64) * layers);
   });
 
   it('shows what 8 B parameters take: all of 16 bits, 27 % of float32 in Int8', () => {
-    assert.ok(Math.abs(weightBytes(work(llama8B)) / (2 * parameters) - 1) < 1e-6, 'not 16 bits');
-    assert.equal((weightBytes(work(llama8B, 'Int8')) / (4 * parameters)).toFixed(3), '0.266');
+    assert.ok(Math.abs(weightsOf(work(llama8B)) / (2 * parameters) - 1) < 1e-6, 'not 16 bits');
+    assert.equal((weightsOf(work(llama8B, 'Int8')) / (4 * parameters)).toFixed(3), '0.266');
   });
 });
 
@@ -78,9 +84,33 @@ describe('workingBytes', () => {
       return workingBytes(decoder, { ...rest, maxBatchTokens });
     };
 
-    const perToken = (bytes(8192) - bytes(4096)) / 4096;
+    const perToken = (bytes(32_768) - bytes(16_384)) / 16_384;
     assert.ok(perToken > 100e3 && perToken < 500e3, `${perToken} bytes a token`);
-    assert.equal(bytes(4096), bytes(4096, 5));
+    assert.equal(bytes(16_384), bytes(16_384, 5));
+  });
+
+  it('counts a row that is longer than a batch', () => {
+    const { decoder, ...rest } = work(llama8B);
+    const bytes = (limits: object) => workingBytes(decoder, { ...rest, ...limits });
+
+    assert.equal(bytes({ maxBatchTokens: 1000 }), bytes({ maxBatchTokens: 8192 }));
+  });
+
+  it('counts the scores of attention where no kernel computes them', () => {
+    const { decoder, ...whole } = work(tinyLlamaConfig, 'None', 'float32');
+    const short = workingBytes(decoder, { ...whole, maxSequenceTokens: 1024 });
+
+    const more = workingBytes(decoder, whole) - short;
+
+    const heads = tinyLlamaConfig.num_attention_heads;
+    assert.equal(more, 1.75 * 12 * heads * 16_384 * (8192 - 1024));
+  });
+
+  it('has room for the numbers of a head in 8 bits', () => {
+    const { decoder, ...rest } = work(llama8B, 'Int8');
+    const few = { ...rest, maxBatchTokens: 1, maxSequenceTokens: 1 };
+
+    assert.ok(workingBytes(decoder, few) > 128_256 * 4096 * 2, 'the head has no room');
   });
 
   it('has room for the numbers of one matrix in blocks', () => {
@@ -127,7 +157,7 @@ describe('footprint', () => {
 
     const { device, host } = footprint(decoder, rest);
 
-    const own = device - weightBytes(rest) - workingBytes(decoder, rest);
+    const own = device - weightBytes(rest.formats, 'bfloat16') - workingBytes(decoder, rest);
     assert.ok(own > 500e6 && own < 700e6, `${own} bytes`);
     assert.ok(host < 1e9, `${host} bytes of the machine`);
   });
