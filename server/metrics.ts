@@ -15,18 +15,22 @@ export interface ServerMetrics {
   cache: CacheObserver;
   readonly onRequest: (route: string, code: number, seconds: number) => void;
   readonly onPass: (pass: Pass) => void;
+  /** A pass did not fit on the GPU. */
+  readonly onHalved: () => void;
   readonly onScored: (promptTokens: number, scoredTokens: number) => void;
 }
 
 /** Asked at every scrape. */
 export interface MetricSources {
   residents: () => { models: number; bytes: Bytes };
+  /** What models may hold together. */
+  limits: Bytes;
   models: () => readonly Pick<Cached, 'name' | 'value' | 'residency' | 'progress'>[];
 }
 type Cached = CachedModel<{ readonly session: { readonly fidelity?: Figures } }>;
 type Figures = NonNullable<ModelState['fidelity']>;
 
-export function createMetrics({ residents, models }: MetricSources): ServerMetrics {
+export function createMetrics({ residents, limits, models }: MetricSources): ServerMetrics {
   const registry = new Registry();
   const registers = [registry];
   const counter = <T extends string>(name: string, help: string, labelNames: T[]) =>
@@ -56,6 +60,11 @@ export function createMetrics({ residents, models }: MetricSources): ServerMetri
   const batchTokens = histogram('batch_tokens', 'Tokens of a pass, as asked.', {
     buckets: powers(9).map((n) => n * 64),
   });
+  const halved = counter(
+    'halved_passes_total',
+    'Passes that did not fit on the GPU as a whole.',
+    [],
+  );
   const queue = histogram('queue_seconds', 'Time that the oldest row of a pass waited.', {
     buckets: requestBuckets,
   });
@@ -95,6 +104,11 @@ export function createMetrics({ residents, models }: MetricSources): ServerMetri
   gauge('resident_device_bytes', 'Bytes that models hold on the accelerator.', () => {
     return residents().bytes.device;
   });
+  gauge(
+    'device_limit_bytes',
+    'Bytes that models may hold on the accelerator.',
+    () => limits.device,
+  );
   gaugeByPhase('loading_models', 'Models that are being loaded.', (phase) => {
     return models().filter(({ residency }) => residency === phase).length;
   });
@@ -128,6 +142,7 @@ export function createMetrics({ residents, models }: MetricSources): ServerMetri
       paddedSlots.inc(pass.paddedSlots);
       queue.observe(pass.waitedMs / 1000);
     },
+    onHalved: () => halved.inc(),
     onScored(prompt, scored) {
       promptTokens.inc(prompt);
       scoredTokens.inc(scored);

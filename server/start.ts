@@ -34,6 +34,7 @@ export async function startServer(
   let isDraining = false;
   const metrics = createMetrics({
     residents: () => cache.residents(),
+    limits: memory,
     models: () => cache.info(),
   });
   const cache: ModelCache<LoadedModel> = new ModelCache({
@@ -43,6 +44,7 @@ export async function startServer(
       maxQueuedRows: config.REFMODEL_MAX_QUEUED_ROWS,
       maxQueuedTokens: config.REFMODEL_MAX_QUEUED_TOKENS,
       onPass: metrics.onPass,
+      onHalved: metrics.onHalved,
     }),
     limits: {
       maxModels: config.REFMODEL_MAX_MODELS,

@@ -22,7 +22,8 @@ export interface LoadedModel extends Closable {
 }
 
 export interface LoadedOptions
-  extends Pick<BatchOptions<never, never>, 'maxQueuedRows' | 'maxQueuedTokens' | 'onPass'> {
+  extends Pick<BatchOptions<never, never>, 'maxQueuedRows' | 'maxQueuedTokens' | 'onPass'>,
+    HalvingOptions {
   clock: Clock;
   log: Logger;
 }
@@ -31,7 +32,7 @@ const textLimitMs = 30_000;
 
 /** `load`, and around its session what the front needs. */
 export function loadForServing(load: LoadModel, options: LoadedOptions): Load<LoadedModel> {
-  const { clock, log, ...queueOptions } = options;
+  const { clock, log, onHalved, ...queueOptions } = options;
   return async (model, steps) => {
     const session = await load(model, steps);
     const { folder } = session;
@@ -42,7 +43,10 @@ export function loadForServing(load: LoadModel, options: LoadedOptions): Load<Lo
       session,
       ...queueFor(session, {
         ...queueOptions,
-        onHalved: (rows) => log.warn({ model: model.name, rows }, 'a pass did not fit on the GPU'),
+        onHalved: (rows) => {
+          log.warn({ model: model.name, rows }, 'a pass did not fit on the GPU');
+          onHalved(rows);
+        },
         maxBatchTokens: model.maxBatchTokens,
         pageTokens: session.pageTokens,
       }),

@@ -18,6 +18,7 @@ export function scoringKit(options: BigramOptions = {}) {
       maxQueuedRows: 100,
       maxQueuedTokens: 10_000,
       onPass: () => {},
+      onHalved: () => {},
     }),
     limits: { maxModels: 1, memory: { host: 1e6, device: 0 } },
     loadTimeoutMs: 60_000,

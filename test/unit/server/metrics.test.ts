@@ -19,6 +19,7 @@ const loaded = (name: string, fidelity?: ModelState['fidelity']): Model => ({
 
 const sources: MetricSources = {
   residents: () => ({ models: 2, bytes: { host: 50, device: 7 } }),
+  limits: { host: 100, device: 9 },
   models: () => [
     downloading('rl/a', { bytes: 3, totalBytes: 8 }),
     downloading('rl/b', { bytes: 1, totalBytes: 2 }),
@@ -41,6 +42,7 @@ describe('the metrics of the server', () => {
       paddedSlots: 1,
       waitedMs: 4,
     });
+    metrics.onHalved();
     metrics.onScored(10, 7);
     metrics.cache.onLoad(2);
     metrics.cache.onLoad(1, 'LOAD_FAILED');
@@ -65,6 +67,8 @@ describe('the metrics of the server', () => {
       'refmodel_server_resident_models 2',
       'refmodel_server_resident_bytes 50',
       'refmodel_server_resident_device_bytes 7',
+      'refmodel_server_device_limit_bytes 9',
+      'refmodel_server_halved_passes_total 1',
       'refmodel_server_loading_models{phase="Downloading"} 2',
       'refmodel_server_loading_models{phase="Converting"} 0',
       'refmodel_server_loading_done_bytes{phase="Downloading"} 4',

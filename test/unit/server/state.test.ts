@@ -19,6 +19,7 @@ describe('serverState', () => {
       maxQueuedRows: 1,
       maxQueuedTokens: 1,
       onPass: () => {},
+      onHalved: () => {},
     });
     const value = await load(catalogModel('rl/a'), roomForAll);
     const seconds = { Downloading: 3, Converting: 2, Loading: 1 };

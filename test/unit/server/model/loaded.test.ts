@@ -13,6 +13,7 @@ const options = {
   maxQueuedRows: 10,
   maxQueuedTokens: 100,
   onPass: () => {},
+  onHalved: () => {},
 };
 const { signal } = new AbortController();
 
