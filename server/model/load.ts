@@ -40,13 +40,13 @@ export function createLoader({ threads, log, ...options }: LoaderOptions): LoadM
   const sources = { cacheDir, cacheBytes, hub };
   const store = new Store({ dir: cacheDir, budgetBytes: cacheBytes, clock: systemClock });
   return async function loadModel(model, { admit, reserve, report, signal }) {
-    await device?.check();
     signal.throwIfAborted();
     let runner = new Runner(report);
     const stop = () => void runner.kill();
     signal.addEventListener('abort', stop);
     try {
-      const { estimate } = await runner.call('describe', { model, sources, provider });
+      const described = runner.call('describe', { model, sources, provider });
+      const [{ estimate }] = await Promise.all([described, device?.check()]);
       admit(estimate);
       const prepare = () => runner.call('prepare', { model, sources, threads, provider });
       let prepared = await prepare();

@@ -92,9 +92,12 @@ export class Device {
 
   async #taken({ pid }: Holder, before: GPU | undefined): Promise<number | undefined> {
     const { driver } = this.#options;
-    const own = (await this.#told(driver.processes()))?.get(pid);
-    const after = await this.#told(driver.gpu());
-    return own ?? (before && after && Math.max(0, after.usedBytes - before.usedBytes));
+    const [processes, after] = await Promise.all([
+      this.#told(driver.processes()),
+      this.#told(driver.gpu()),
+    ]);
+    const difference = before && after && Math.max(0, after.usedBytes - before.usedBytes);
+    return processes?.get(pid) ?? difference;
   }
 
   /** The GPU once nothing is on its way back any more. */

@@ -175,7 +175,7 @@ describe('loadModel', () => {
     );
   });
 
-  it('starts no runner where the GPU cannot be used', async () => {
+  it('ends the runner where the GPU cannot be used', async () => {
     using cache = temporaryFolder();
     const missing = new AppError('PROVIDER_UNAVAILABLE', 'no GPU');
     const device = new Device({
