@@ -234,6 +234,10 @@ export const errorKinds = {
     'the runtime could not load the model',
     'the message and the pod log carry its reason',
   ),
+  PROVIDER_UNSOUND: broken(
+    'the execution provider computes wrongly on this machine: a layer of known numbers came out differently',
+    'take the node out of service; its driver, its GPU or the provider is broken',
+  ),
   PROVIDER_UNAVAILABLE: broken(
     'the execution provider of the GPUClass cannot be used here: a library or the GPU is missing, or is not what it needs',
     'the message names what is wanted; use the CUDA image and a node with a GPU of compute capability 8.0 or more',

@@ -39,6 +39,8 @@ export function createLoader({ threads, log, ...options }: LoaderOptions): LoadM
   const { cacheDir, cacheBytes, hub = offlineHub, provider = 'CPU', device } = options;
   const sources = { cacheDir, cacheBytes, hub };
   const store = new Store({ dir: cacheDir, budgetBytes: cacheBytes, clock: systemClock });
+  /** Tested once: it is the same GPU for all. */
+  let isSound = provider === 'CPU';
   return async function loadModel(model, { admit, reserve, report, signal }) {
     signal.throwIfAborted();
     let runner = new Runner(report);
@@ -61,7 +63,11 @@ export function createLoader({ threads, log, ...options }: LoaderOptions): LoadM
         provider === 'CPU' ? { host: prepared.weightBytes, device: 0 } : estimate;
       await reserve(reserved);
       signal.throwIfAborted();
-      const load = async () => void (await runner.call('load', { threads }));
+      const load = async () => {
+        if (!isSound) await runner.call('selfTest', { threads });
+        isSound = true;
+        await runner.call('load', { threads });
+      };
       const work = { model, prepared, reserved, load };
       const memory = await loadMeasured(runner, work, device, signal);
       signal.throwIfAborted();

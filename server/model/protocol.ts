@@ -41,6 +41,8 @@ export interface Calls {
     params: { model: CatalogModel; sources: Sources; threads: number; provider: Provider };
     result: Prepared;
   };
+  /** Throws PROVIDER_UNSOUND. */
+  selfTest: { params: { threads: number }; result: null };
   load: { params: { threads: number }; result: null };
   score: { params: readonly ScoreRow[]; result: ScoredRow[] };
   reward: { params: readonly RewardRow[]; result: Float32Array[] };

@@ -7,6 +7,7 @@ import { headOutputs } from '../onnx/blocks/head.ts';
 import { rewardOutputs } from '../onnx/blocks/reward.ts';
 import { chunkRowsFor, pack, packTokens } from './batch/pack.ts';
 import { unpack } from './batch/unpack.ts';
+import { selfTest } from './cuda/self-test.ts';
 import { isErrno } from './disk.ts';
 import { Engine } from './engine.ts';
 import { Feeder } from './feeds.ts';
@@ -38,6 +39,12 @@ function optionsFor({ cacheDir, cacheBytes, hub }: Sources) {
 async function prepare({ model, sources, ...options }: Params<'prepare'>): Result<'prepare'> {
   prepared = await prepareModel(model, { ...optionsFor(sources), ...options }, gone.signal);
   return prepared.summary;
+}
+
+async function testProvider({ threads }: Params<'selfTest'>): Result<'selfTest'> {
+  if (!prepared) throw new AppError('INTERNAL', 'testing before preparing');
+  await selfTest(prepared.target, threads);
+  return null;
 }
 
 async function load({ threads }: Params<'load'>): Result<'load'> {
@@ -92,6 +99,7 @@ function answerTo(call: Call): Promise<Calls[typeof call.method]['result']> {
     return describeSize(model, { ...optionsFor(sources), provider }, gone.signal);
   }
   if (call.method === 'prepare') return prepare(call.params);
+  if (call.method === 'selfTest') return testProvider(call.params);
   if (call.method === 'load') return load(call.params);
   if (call.method === 'score') return score(call.params);
   return reward(call.params);

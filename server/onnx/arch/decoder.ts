@@ -126,7 +126,10 @@ export interface Shared {
   readonly rotations: readonly Rotation[];
 }
 
-export function sharedInputs({ tape, target }: Scope, decoder: Decoder): Shared {
+export function sharedInputs(
+  { tape, target }: Scope,
+  decoder: Pick<Decoder, 'layers' | 'ropes'>,
+): Shared {
   const rotations = decoder.ropes.map((rope, index) => {
     const { dim } = rope;
     const ports = ropeInputs(index, dim);

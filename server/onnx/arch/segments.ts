@@ -39,7 +39,7 @@ export function embeddingGraph(decoder: Decoder, weights: Weights): Graph {
 
 /** hidden → next */
 export function layerGraph(
-  decoder: Decoder,
+  decoder: Pick<Decoder, 'layers' | 'ropes'>,
   index: number,
   weights: Weights,
   target: Target = cpuTarget,
@@ -55,7 +55,7 @@ export function layerGraph(
   return tape.finish();
 }
 
-function layerAt({ layers }: Decoder, index: number): Layer {
+function layerAt({ layers }: Pick<Decoder, 'layers'>, index: number): Layer {
   const layer = layers[index];
   if (!layer) throw new RangeError(`there is no layer ${index}`);
   return layer;
