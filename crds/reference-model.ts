@@ -183,6 +183,10 @@ export const referenceModelStatus = z.object({
   url: text.optional().describe('Address inside the cluster.'),
   source: text.optional().describe('Where the weights come from, in one word.'),
   gpuClass: text.optional().describe('The class in use, named or default.'),
+  outgrown: z
+    .object({ gpuClass: text, memory: quantity, observedGeneration: z.int().min(0) })
+    .optional()
+    .describe('The largest class of which a pod said that the model can never fit.'),
   replicas: z.int().min(0).optional().describe('Ready pods of its pool.'),
   loadedOn: z.array(text).max(1000).optional().describe('Pods that hold the model.'),
   model: z

@@ -1,4 +1,5 @@
 // Which pool a model belongs to, and the name of every child object: computed here and nowhere else. Pure.
+import { quantityValue } from '../crds/common.ts';
 import { type GPUClass, isDefaultClass } from '../crds/gpu-class.ts';
 import { group, type ReferenceModel } from '../crds/reference-model.ts';
 
@@ -38,21 +39,18 @@ export const gatewayPort = 8080;
 /** Health, metrics and the demand report of a gateway; health and metrics of the operator. */
 export const adminPort = 8081;
 
-/** The class that a model runs on: the named one, or the default one. */
+export interface NoClass {
+  reason: 'ClassNotFound' | 'NoDefaultClass' | 'NoClassFits';
+  message: string;
+}
+
+/** The class that a model runs on: the named one, else the default one or, where that was too small, a larger one. */
 export function classOf(
   model: ReferenceModel,
   classes: readonly GPUClass[],
-): { gpuClass: GPUClass } | { reason: 'ClassNotFound' | 'NoDefaultClass'; message: string } {
+): { gpuClass: GPUClass } | NoClass {
   const wanted = model.spec.gpuClass;
-  if (wanted === undefined) {
-    const defaults = classes.filter(isDefaultClass).sort((a, b) => compare(a, b));
-    const first = defaults[0];
-    if (first) return { gpuClass: first };
-    return {
-      reason: 'NoDefaultClass',
-      message: 'spec.gpuClass is not set and no GPUClass is the default',
-    };
-  }
+  if (wanted === undefined) return anyClass(model, classes);
   const found = classes.find((c) => c.metadata.name === wanted);
   if (found) return { gpuClass: found };
   const known =
@@ -66,13 +64,43 @@ export function classOf(
   };
 }
 
-const compare = (a: GPUClass, b: GPUClass) => (a.metadata.name < b.metadata.name ? -1 : 1);
+function anyClass(
+  { metadata, status }: ReferenceModel,
+  classes: readonly GPUClass[],
+): { gpuClass: GPUClass } | NoClass {
+  const [first] = classes.filter(isDefaultClass).sort(byName);
+  if (!first) {
+    return {
+      reason: 'NoDefaultClass',
+      message: 'spec.gpuClass is not set and no GPUClass is the default',
+    };
+  }
+  const outgrown = status?.outgrown;
+  if (outgrown?.observedGeneration !== metadata.generation) return { gpuClass: first };
+  const larger = classes
+    .filter(({ spec }) => spec.executionProvider === first.spec.executionProvider)
+    .filter((c) => memoryOf(c) > quantityValue(outgrown.memory));
+  const [next] = larger.sort((a, b) => memoryOf(a) - memoryOf(b) || byName(a, b));
+  if (next) return { gpuClass: next };
+  const message = `the model does not fit GPUClass "${outgrown.gpuClass}", and none is larger`;
+  return { reason: 'NoClassFits', message };
+}
+
+const memoryOf = ({ spec }: GPUClass): number => quantityValue(spec.memory);
+
+const byName = (a: GPUClass, b: GPUClass) => (a.metadata.name < b.metadata.name ? -1 : 1);
 
 /** The pool of a model on a class: shared by namespace and class, or its own. */
 export function poolName(model: ReferenceModel, className: string): string {
   return model.spec.placement === 'Dedicated'
     ? `rfm-model-${model.metadata.name}`
     : `rfm-pool-${className}`;
+}
+
+/** The pool that the model is in although its class is gone: the pool goes on with what the class said last. */
+export function poolWithoutClass(model: ReferenceModel): PoolKey | undefined {
+  const className = model.spec.gpuClass ?? model.status?.gpuClass;
+  return className && objectKey(model.metadata.namespace, poolName(model, className));
 }
 
 /** Names of a pool's objects, all in the namespace of its models. */

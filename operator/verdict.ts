@@ -1,7 +1,7 @@
 // May this model be served at all, and in which pool? A chain of checks on the spec; the first that fails is told. Pure.
 import type { GPUClass } from '../crds/gpu-class.ts';
 import type { ReferenceModel } from '../crds/reference-model.ts';
-import { classOf, objectKey, type PoolKey, poolName } from './pool.ts';
+import { classOf, objectKey, type PoolKey, poolName, poolWithoutClass } from './pool.ts';
 
 /** One PascalCase word, as in a condition, and a sentence for a person. */
 export interface Problem {
@@ -11,7 +11,8 @@ export interface Problem {
 
 export type Verdict =
   | { problem: undefined; gpuClass: GPUClass; pool: PoolKey }
-  | { problem: Problem; gpuClass?: undefined; pool?: undefined };
+  /** With a pool, its class is gone: what there is of the pool stays. */
+  | { problem: Problem; gpuClass?: undefined; pool?: PoolKey };
 
 type Check = (model: ReferenceModel) => Problem | undefined;
 
@@ -46,7 +47,10 @@ export function judge(model: ReferenceModel, classes: readonly GPUClass[]): Verd
   const problem = refusal(model);
   if (problem) return { problem };
   const found = classOf(model, classes);
-  if (!('gpuClass' in found)) return { problem: found };
+  if (!('gpuClass' in found)) {
+    const isGone = found.reason !== 'NoClassFits';
+    return { problem: found, ...(isGone && { pool: poolWithoutClass(model) }) };
+  }
   const { metadata, spec } = found.gpuClass;
   if (spec.executionProvider === 'WebGPU') {
     const message = `GPUClass "${metadata.name}": this version computes on CPU and CUDA, not on WebGPU`;

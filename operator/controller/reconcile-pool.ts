@@ -46,9 +46,10 @@ export class PoolReconciler {
     const { world, troubles } = this.#options;
     const models = world.modelsOf(pool);
     const plan = this.#plan(pool, models);
+    const isOver = models.length === 0 && !world.hasUnreadable(splitKey(pool).namespace);
     try {
       if (plan) await this.#make(plan, signal);
-      else if (!world.hasUnreadable(splitKey(pool).namespace)) await this.#remove(pool, signal);
+      else if (isOver) await this.#remove(pool, signal);
       troubles.set(pool, undefined);
     } catch (err) {
       signal.throwIfAborted();

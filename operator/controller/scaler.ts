@@ -99,6 +99,6 @@ export class Scaler {
 
   #drainMs([first]: readonly ReferenceModel[]): number {
     const { gpuClass } = first ? judge(first, this.#options.world.classes.list()) : {};
-    return durationMs(gpuClass?.spec.rollout.drainTimeout ?? '0s');
+    return durationMs(gpuClass?.spec.rollout.drainTimeout ?? '2m'); // of a class that is gone: the default
   }
 }

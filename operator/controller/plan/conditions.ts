@@ -2,7 +2,7 @@
 import type { Condition } from '../../../crds/common.ts';
 import type { ConditionType } from '../../../crds/reference-model.ts';
 import { degraded } from './degraded.ts';
-import { type Finding, livePods, type ModelFacts, no, yes } from './facts.ts';
+import { type Finding, livePods, type ModelFacts, no, refusalOf, yes } from './facts.ts';
 import { loaded } from './loaded.ts';
 import { isReady } from './pods.ts';
 
@@ -17,9 +17,14 @@ export function conditions(facts: ModelFacts): Condition[] {
   return Object.entries(findings).map(([type, finding]) => dated(facts, type, finding));
 }
 
-function accepted({ verdict, problem }: ModelFacts): Finding {
-  if (verdict.problem) return no(verdict.problem.reason, verdict.problem.message);
+function accepted(facts: ModelFacts): Finding {
+  const { verdict, problem } = facts;
+  const refusal = refusalOf(facts);
+  if (refusal) return no(refusal.reason, refusal.message);
   if (problem?.reason === 'NameTaken') return no('NameTaken', problem.message);
+  if (verdict.problem) {
+    return yes('ClassRemoved', `its pool goes on as it is: ${verdict.problem.message}`);
+  }
   return yes('Valid', `runs on GPUClass "${verdict.gpuClass?.metadata.name}"`);
 }
 

@@ -30,6 +30,10 @@ export interface Holding {
   state: ModelState;
 }
 
+/** Why the model is not served. One whose class is gone is, as long as there is its pool. */
+export const refusalOf = ({ verdict, deployment }: ModelFacts): Problem | undefined =>
+  verdict.pool !== undefined && deployment ? undefined : verdict.problem;
+
 /** Pods that are not on their way out. */
 export const livePods = (facts: ModelFacts): Pod[] =>
   facts.pods.filter((pod) => !isTerminating(pod));

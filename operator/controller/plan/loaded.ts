@@ -19,13 +19,14 @@ import {
   livePods,
   type ModelFacts,
   no,
+  refusalOf,
   standing,
   yes,
 } from './facts.ts';
 import { isReady, nameOf } from './pods.ts';
 
 export function loaded(facts: ModelFacts): Finding {
-  if (facts.verdict.problem) return no('NotAccepted', 'the model is not accepted');
+  if (refusalOf(facts)) return no('NotAccepted', 'the model is not accepted');
   const held = holdings(facts);
   const resident = held.filter(({ state }) => state.residency === 'Loaded');
   if (resident.length > 0) {

@@ -11,20 +11,43 @@ import { isReady, nameOf } from './pods.ts';
 export const requestTimeGranularityMs = 60_000;
 
 export function planStatus(facts: ModelFacts): ReferenceModelStatus {
-  const { model, verdict } = facts;
+  const { model } = facts;
   const resident = holdings(facts).filter(({ state }) => state.residency === 'Loaded');
   const lastRequestTime = recordedRequestTime(facts);
   return {
     observedGeneration: model.metadata.generation,
     url: modelUrl(modelKey(model)),
     source: sourceOf(model),
-    ...(verdict.gpuClass && { gpuClass: verdict.gpuClass.metadata.name }),
+    ...classInUse(facts),
+    ...outgrown(facts),
     replicas: livePods(facts).filter(isReady).length,
     loadedOn: holders(facts, resident),
     ...remembered(facts, resident),
     ...(lastRequestTime && { lastRequestTime }),
     conditions: conditions(facts),
   };
+}
+
+/** Of a class that is gone the name stays, since the pool does. */
+function classInUse({ model, verdict }: ModelFacts): Pick<ReferenceModelStatus, 'gpuClass'> {
+  const name = verdict.pool ? model.status?.gpuClass : undefined;
+  const gpuClass = verdict.gpuClass?.metadata.name ?? name;
+  return gpuClass === undefined ? {} : { gpuClass };
+}
+
+/** A model that names no class goes to the next larger one when a pod says that it can never fit. */
+function outgrown(facts: ModelFacts): Pick<ReferenceModelStatus, 'outgrown'> {
+  const { model, verdict } = facts;
+  if (model.spec.gpuClass !== undefined) return {};
+  const { generation } = model.metadata;
+  const isTooLarge = holdings(facts).some(({ state }) => state.error?.code === 'MODEL_TOO_LARGE');
+  if (isTooLarge && verdict.gpuClass) {
+    const { metadata, spec } = verdict.gpuClass;
+    const { memory } = spec;
+    return { outgrown: { gpuClass: metadata.name, memory, observedGeneration: generation } };
+  }
+  const before = model.status?.outgrown;
+  return before?.observedGeneration === generation ? { outgrown: before } : {};
 }
 
 /** The column MODEL: repository, or claim and folder. */

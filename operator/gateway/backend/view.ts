@@ -15,6 +15,7 @@ import {
   objectKey,
   type PoolKey,
   poolName,
+  poolWithoutClass,
   serverPort,
 } from '../../pool.ts';
 import { refusal } from '../../verdict.ts';
@@ -27,7 +28,9 @@ export function gatewayModel(model: ReferenceModel, classes: readonly GPUClass[]
   const contextTokens = model.status?.model?.contextTokens ?? Number.POSITIVE_INFINITY;
   return {
     key: modelKey(model),
-    pool: gpuClass && objectKey(model.metadata.namespace, poolName(model, gpuClass.metadata.name)),
+    pool: gpuClass
+      ? objectKey(model.metadata.namespace, poolName(model, gpuClass.metadata.name))
+      : poolWithoutClass(model),
     acceptance: refused(model) ?? acceptanceOf(model),
     concurrency: scaling.concurrency,
     hold: holdOf(model.spec),

@@ -29,6 +29,35 @@ describe('pool', () => {
     assert.equal('gpuClass' in found && found.gpuClass.metadata.name, 'a');
   });
 
+  const sized = (name: string, memory: string, executionProvider = 'CPU') =>
+    gpuClass({ metadata: { name }, spec: { memory, executionProvider } });
+  const outgrew = (memory: string, spec = {}, observedGeneration = 1) =>
+    referenceModel({
+      spec,
+      status: { outgrown: { gpuClass: 'cpu', memory, observedGeneration } },
+    });
+  const larger: { name: string; model: ReturnType<typeof outgrew>; want: string }[] = [
+    { name: 'the next larger one', model: outgrew('4Gi'), want: 'mid' },
+    { name: 'the one after that', model: outgrew('8Gi'), want: 'big' },
+    { name: 'none when the largest was too small', model: outgrew('16Gi'), want: 'NoClassFits' },
+    { name: 'the default one again for another spec', model: outgrew('8Gi', {}, 0), want: 'cpu' },
+    { name: 'the named one all the same', model: outgrew('8Gi', { gpuClass: 'cpu' }), want: 'cpu' },
+  ];
+  for (const { name, model, want } of larger) {
+    it(`takes ${name}, of the same provider`, () => {
+      const classes = [
+        sized('big', '16Gi'),
+        sized('cuda', '9Gi', 'CUDA'),
+        byDefault('cpu'),
+        sized('mid', '8Gi'),
+      ];
+
+      const found = classOf(model, classes);
+
+      assert.equal('gpuClass' in found ? found.gpuClass.metadata.name : found.reason, want);
+    });
+  }
+
   it('says why there is no class', () => {
     const unknown = classOf(referenceModel({ spec: { gpuClass: 'x' } }), [gpuClass()]);
     const noDefault = classOf(referenceModel(), [gpuClass()]);

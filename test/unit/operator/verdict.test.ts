@@ -66,7 +66,7 @@ describe('judge', () => {
       const verdict = judge(referenceModel({ spec }), [cpu]);
 
       assert.equal(verdict.problem?.reason, want);
-      assert.equal(verdict.pool, undefined);
+      assert.equal(verdict.gpuClass, undefined);
     });
   }
 
@@ -95,4 +95,13 @@ describe('judge', () => {
       assert.equal(judge(model, [cpu]).problem, undefined);
     });
   }
+
+  it('leaves a model in its pool whose class is gone, named or not, and none that it refuses', () => {
+    const poolOf = (manifest: object) => judge(referenceModel(manifest), []).pool;
+
+    assert.equal(poolOf({ spec: { gpuClass: 'big' } }), 'rl/rfm-pool-big');
+    assert.equal(poolOf({ status: { gpuClass: 'cpu' } }), 'rl/rfm-pool-cpu');
+    assert.equal(poolOf({}), undefined);
+    assert.equal(poolOf({ spec: { gpuClass: 'big', access: 'Authenticated' } }), undefined);
+  });
 });

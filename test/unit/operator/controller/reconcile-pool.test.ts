@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { classManifest } from '../../../support/builders.ts';
 import { collections, controllerKit } from '../../../support/controller-kit.ts';
-import { readyPod } from '../../../support/facts.ts';
+import { modelState, readyPod, serverState } from '../../../support/facts.ts';
 
 const pool = 'rfm-pool-cpu';
 const { configMaps, deployments, models, pods, serviceAccounts, services } = collections;
@@ -88,6 +89,43 @@ describe('PoolReconciler', () => {
 
     assert.equal(t.server.get(configMaps, `${pool}-catalog`, 'rl'), undefined);
     assert.ok(t.server.get(services, 'a', 'rl'));
+  });
+
+  it('leaves a pool as it is when its class is removed, and follows the class when it is back', async () => {
+    await using t = await controllerKit();
+    t.putClass();
+    t.putModel('a', { gpuClass: 'cpu' });
+    await t.start();
+    await t.reason('a', 'Available', 'OnDemand');
+    const before = t.server.get(deployments, pool, 'rl');
+
+    t.server.remove('refmodel.dev/v1alpha1/gpuclasses', 'cpu');
+    await t.reason('a', 'Accepted', 'ClassRemoved');
+    const without = t.server.get(deployments, pool, 'rl');
+    t.putClass();
+    await t.reason('a', 'Accepted', 'Valid');
+
+    assert.deepEqual(without, before);
+  });
+
+  it('moves a model that names no class to the next larger one when a pod says that it cannot fit', async () => {
+    await using t = await controllerKit();
+    const classes = 'refmodel.dev/v1alpha1/gpuclasses';
+    const annotations = { 'refmodel.dev/is-default-class': 'true' };
+    t.server.put(classes, classManifest({ metadata: { annotations } }));
+    t.server.put(
+      classes,
+      classManifest({ metadata: { name: 'larger' }, spec: { memory: '64Gi' } }),
+    );
+    t.putModel('tiny', { gpuClass: undefined });
+    t.server.put(pods, readyPod() as never);
+    const error = { code: 'MODEL_TOO_LARGE', message: 'needs 5 GiB' };
+    const state = serverState(modelState({ residency: 'Failed', error }));
+    t.setReport({ pods: [{ pod: 'pod-1', pool: `rl/${pool}`, state }] });
+    await t.start();
+
+    await t.until(() => t.server.get(deployments, 'rfm-pool-larger', 'rl') !== undefined);
+    await t.until(() => t.server.get(deployments, pool, 'rl') === undefined);
   });
 
   it('leaves a pool alone while it cannot read a model that may belong to it', async () => {

@@ -27,6 +27,7 @@ const unschedulable = pod('pod-1', {
   conditions: [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable' }],
 });
 const refused = { problem: { reason: 'UnsupportedTask', message: 'not this task' } };
+const gone = { problem: { reason: 'ClassNotFound', message: 'no class' }, pool: 'rl/rfm-pool-cpu' };
 const taken = { reason: 'NameTaken' as const, message: 'taken' };
 
 describe('Accepted', () => {
@@ -34,6 +35,17 @@ describe('Accepted', () => {
     assert.equal(says(factsOf(), 'Accepted'), 'True Valid');
     assert.equal(says(factsOf({ verdict: refused }), 'Accepted'), 'False UnsupportedTask');
     assert.equal(says(factsOf({ problem: taken }), 'Accepted'), 'False NameTaken');
+  });
+
+  it('goes on serving a model whose class is gone, as long as there is its pool', () => {
+    const orphan = withPod([modelState()], { verdict: gone });
+    const homeless = factsOf({ verdict: gone, deployment: undefined });
+
+    assert.deepEqual(
+      [says(orphan, 'Accepted'), says(orphan, 'Available'), says(orphan, 'Loaded')],
+      ['True ClassRemoved', 'True Loaded', 'True Resident'],
+    );
+    assert.equal(says(homeless, 'Accepted'), 'False ClassNotFound');
   });
 });
 

@@ -34,6 +34,42 @@ describe('planStatus', () => {
     assert.equal(status.coldStart?.total, '6');
   });
 
+  describe('of a model that names no class', () => {
+    const tooLarge = modelState({
+      residency: 'Failed',
+      error: { code: 'MODEL_TOO_LARGE', message: 'needs 5 GiB' },
+    });
+    const outgrown = { gpuClass: 'cpu', memory: '4Gi', observedGeneration: 1 };
+
+    it('remembers the class that a pod said it can never fit, as long as the spec is the same', () => {
+      const after = (generation: number) =>
+        referenceModel({ metadata: { generation }, status: { outgrown } });
+
+      assert.deepEqual(planStatus(withPod([tooLarge])).outgrown, outgrown);
+      assert.deepEqual(planStatus(factsOf({ model: after(1) })).outgrown, outgrown);
+      assert.equal(planStatus(factsOf({ model: after(2) })).outgrown, undefined);
+    });
+
+    it('does not leave a class that it names itself', () => {
+      const model = referenceModel({ spec: { gpuClass: 'cpu' } });
+
+      assert.equal(planStatus(withPod([tooLarge], { model })).outgrown, undefined);
+    });
+
+    it('keeps the name of a class that is gone, since its pool stays', () => {
+      const model = referenceModel({ status: { gpuClass: 'cpu' } });
+      const problem = { reason: 'NoDefaultClass', message: 'none' };
+
+      const inPool = factsOf({ model, verdict: { problem, pool: 'rl/rfm-pool-cpu' } });
+      const refused = factsOf({ model, verdict: { problem } });
+
+      assert.deepEqual(
+        [planStatus(inPool).gpuClass, planStatus(refused).gpuClass],
+        ['cpu', undefined],
+      );
+    });
+  });
+
   it('names a hub repository as the source', () => {
     const model = referenceModel({ spec: { model: { huggingFace: { repo: 'owner/name' } } } });
 

@@ -79,8 +79,11 @@ describe('gatewayModel', () => {
     });
   });
 
-  it('has no pool without its class', () => {
+  it('has no pool without a class, and the one it had when its class is gone', () => {
+    const named = referenceModel({ spec: { gpuClass: 'gone' } });
+
     assert.equal(gatewayModel(referenceModel(), []).pool, undefined);
+    assert.equal(gatewayModel(named, []).pool, 'rl/rfm-pool-gone');
   });
 
   const cases = [
