@@ -41,6 +41,10 @@ start_cluster() { # with the image of the built project, one with curl, and the 
   chmod -R a+rX "$work/models"
 }
 
+api_server() { # its process id, where the cluster is our own
+  [ -z "$work" ] || cut -d' ' -f1 "${REFMODEL_CLUSTER_DIR:-${TMPDIR:-/tmp}/refmodel-cluster}/pids/kube-apiserver"
+}
+
 show_logs() { # what a failed run leaves to read
   kubectl get rfm,deployments,pods,events -A || true
   kubectl logs -n refmodel-system -l app.kubernetes.io/name=refmodel --tail=50 --prefix || true
@@ -112,3 +116,5 @@ make_namespaces
 install_chart
 kubectl wait --for=condition=Ready pod/client -n "$namespace" --timeout=60s
 REFMODEL_E2E_NAMESPACE=$namespace "${cluster[@]}" node "${test_flags[@]}" test/e2e/story.test.ts
+REFMODEL_E2E_NAMESPACE=$namespace REFMODEL_E2E_APISERVER_PID=$(api_server) \
+  "${cluster[@]}" node "${test_flags[@]}" test/e2e/failure.test.ts

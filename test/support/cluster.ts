@@ -1,5 +1,6 @@
 // A cluster through its own tools: kubectl and helm as a person would type them. Knows nothing of any test's story.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { readdir, readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 
@@ -40,6 +41,21 @@ export async function getOne(kind: string, namespace: string, name: string): Pro
   return JSON.parse(
     await kubectl(['get', kind, name, '-n', namespace, '-o', 'json']),
   ) as KubeObject;
+}
+
+/** Ends every process of a pod at once, as a fault would; only where the node's processes are visible from here. */
+export async function killHard({ metadata: { uid } }: KubeObject): Promise<number> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  let killed = 0;
+  for (const pid of pids) {
+    const cgroup = await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => ''); // it has ended
+    if (!cgroup.includes(`pod${uid}`)) continue;
+    const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+    if (!command.includes('refmodel')) continue; // the pause container keeps the pod's address
+    process.kill(Number(pid), 'SIGKILL');
+    killed += 1;
+  }
+  return killed;
 }
 
 export interface Change {
