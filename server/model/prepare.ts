@@ -33,7 +33,7 @@ import { targetFor } from './target.ts';
 import { artifactBytes, artifactWeights, checkpointWeights, wholeBytes } from './weights.ts';
 
 /** Change it with every change of the bytes: old files are then left to the LRU and new ones made. */
-const recipe = 'refmodel 3';
+const recipe = 'refmodel 4';
 const revisionLength = 12;
 
 export interface PrepareOptions extends OriginOptions {

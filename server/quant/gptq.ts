@@ -25,6 +25,8 @@ export interface Inputs {
   readonly own: Matrix;
   /** XᵀX' [K, K], X in the unquantized model. Taken over. */
   readonly across: Matrix;
+  /** Of X. */
+  readonly rows: number;
 }
 
 /** What the rounding of every matrix that reads the same input needs to know of it. */
@@ -36,13 +38,16 @@ export interface Calibration {
   readonly drift: Matrix;
 }
 
-/** Part of the mean diagonal that is added to it: the text does not show everything. */
-const damping = 0.01;
+/**
+ * Part of the mean diagonal that is added to it: the text does not show everything. With few rows for many columns what
+ * columns have in common is mostly chance, and making up for it would fit the text, not the model.
+ */
+const damping = (columns: number, rows: number): number => 0.01 + (columns / rows) ** 2;
 /** Part of the error of earlier layers that a layer makes up for. All of it would fit the text, not the model. */
 const driftPart = 0.5;
 
 export async function calibrate(
-  { own, across }: Inputs,
+  { own, across, rows }: Inputs,
   multiply: Multiply,
   signal: AbortSignal,
 ): Promise<Calibration> {
@@ -51,7 +56,7 @@ export async function calibrate(
   const diagonal = Float32Array.from({ length: size }, (_, i) => own.values[i * size + i] ?? 0);
   const mean = diagonal.reduce((sum, value) => sum + value, 0) / size;
   // An input that is always zero tells nothing: any positive number gives rounding to nearest.
-  const added = mean > 0 ? damping * mean : 1;
+  const added = mean > 0 ? damping(size, rows) * mean : 1;
   const factor = await factorize(own, added, multiply, signal);
   return { factor, importance: diagonal.map((value) => value + added), drift: across };
 }

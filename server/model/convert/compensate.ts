@@ -31,11 +31,11 @@ export async function compensateLayer(
   signal: AbortSignal,
 ): Promise<ReadonlySet<string>> {
   const done = new Set<string>();
-  for (const { layers, own, across } of observed) {
+  for (const { layers, ...inputs } of observed) {
     const names = new Set(layers.map(({ name }) => `${name}.weight`));
     const group = jobs.filter(({ tensor }) => tensor.format === 'Int4' && names.has(tensor.name));
     if (group.length === 0) continue;
-    const calibration = await calibrate({ own, across }, multiply, signal);
+    const calibration = await calibrate(inputs, multiply, signal);
     for (const { tensor, placed } of group) {
       if (placed.format !== 'Int4') continue;
       const weights = await readMatrix(tensor, signal);

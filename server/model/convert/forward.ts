@@ -46,6 +46,8 @@ export interface Observed {
   readonly own: Matrix;
   /** XᵀX' [K, K] */
   readonly across: Matrix;
+  /** Of X. */
+  readonly rows: number;
 }
 
 /** At most this many tokens in a passage: bounds memory, and the time in which the process answers nothing. */
@@ -113,7 +115,9 @@ export class Forward {
   ): Promise<{ hidden: Hidden; observed: readonly Observed[] }> {
     const { graph, observations } = observationGraph(this.#blueprint.decoder, index, weights);
     return this.#using(graph, async (engine) => {
-      const observed = observations.map(nothingSeen);
+      const rows =
+        hidden.reduce((sum, { length }) => sum + length, 0) / this.#blueprint.decoder.hidden;
+      const observed = observations.map((observation) => nothingSeen(observation, rows));
       const next = await inTurn(passages, signal, async ({ feeds }, at) => {
         const results = await engine.run({
           ...feeds,
@@ -149,13 +153,13 @@ export class Forward {
   }
 }
 
-function nothingSeen({ columns, layers }: Observation): Observed {
+function nothingSeen({ columns, layers }: Observation, rows: number): Observed {
   const square = () => ({
     rows: columns,
     columns,
     values: new Float32Array(columns * columns),
   });
-  return { layers, own: square(), across: square() };
+  return { layers, own: square(), across: square(), rows };
 }
 
 const rowsOfWidth = (columns: number, values: Float32Array): Matrix => {

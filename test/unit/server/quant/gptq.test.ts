@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { allocateBlocks, type Blocks, dequantize } from '../../../../server/quant/blocks.ts';
 import {
+  type Calibration,
   calibrate,
   followDrift,
   type RoundTile,
@@ -9,7 +10,7 @@ import {
   roundTileRows,
 } from '../../../../server/quant/gptq.ts';
 import { quantizeInt4 } from '../../../../server/quant/int4.ts';
-import type { Matrix } from '../../../../server/quant/matrix.ts';
+import { type Matrix, rowsOf } from '../../../../server/quant/matrix.ts';
 import { correlated, gram, matrix, multiply, transpose } from '../../../support/multiply.ts';
 import { noise } from '../../../support/run-graph.ts';
 
@@ -37,9 +38,11 @@ async function loss(x: Matrix, w: Matrix, y: Matrix, q: Float32Array): Promise<n
   return wanted.reduce((sum, value, i) => sum + (value - found[i]!) ** 2, 0);
 }
 
+const calibrated = async (x: Matrix, y: Matrix): Promise<Calibration> =>
+  calibrate({ own: await gram(y, y), across: await gram(x, y), rows: x.rows }, multiply, signal);
+
 async function quantize(x: Matrix, y: Matrix, given: { cut?: number } = {}): Promise<Blocks> {
-  const inputs = { own: await gram(y, y), across: await gram(x, y) };
-  const calibration = await calibrate(inputs, multiply, signal);
+  const calibration = await calibrated(x, y);
   const job = { weights: weights(), into: allocateBlocks(rows, columns, 4) };
   await followDrift(job.weights, calibration, multiply, signal);
   const means = { multiply, roundTile: roundTile(given.cut) };
@@ -49,7 +52,7 @@ async function quantize(x: Matrix, y: Matrix, given: { cut?: number } = {}): Pro
 
 describe('roundCompensated', () => {
   it('loses much less on correlated inputs than rounding to nearest', async () => {
-    const x = await correlated(400, columns, 30);
+    const x = await correlated(4000, columns, 30);
     const importance = Float32Array.from({ length: columns }, (_, i) => {
       return x.values.reduce((sum, v, at) => sum + (at % columns === i ? v * v : 0), 0);
     });
@@ -59,6 +62,21 @@ describe('roundCompensated', () => {
 
     const bound = 0.5 * (await loss(x, weights(), x, dequantize(nearest, columns, 4)));
     assert.ok(found < bound, `${found} is not below ${bound}`);
+  });
+
+  it('loses less than rounding to nearest on inputs that it did not see, however few it saw', async () => {
+    const all = await correlated(1000, columns, 100);
+    for (const count of [40, 100, 224]) {
+      const seen = rowsOf(all, { from: 0, to: count });
+      const others = rowsOf(all, { from: count, to: all.rows });
+      const nearest = quantizeInt4(weights().values, columns);
+
+      const blocks = await quantize(seen, seen);
+
+      const found = await loss(others, weights(), others, dequantize(blocks, columns, 4));
+      const bound = await loss(others, weights(), others, dequantize(nearest, columns, 4));
+      assert.ok(found < bound, `${found} is not below ${bound} after ${count}`);
+    }
   });
 
   it('is rounding to nearest where inputs have nothing in common', async () => {
@@ -82,11 +100,7 @@ describe('roundCompensated', () => {
 
   it('leaves what was lost', async () => {
     const x = await correlated(300, columns, 30);
-    const calibration = await calibrate(
-      { own: await gram(x, x), across: await gram(x, x) },
-      multiply,
-      signal,
-    );
+    const calibration = await calibrated(x, x);
     const job = { weights: weights(), into: allocateBlocks(rows, columns, 4) };
 
     await roundCompensated(job, calibration, { multiply, roundTile: roundTile() }, signal);
@@ -101,11 +115,7 @@ describe('roundCompensated', () => {
   it('stops when it is told to', async () => {
     const stopped = AbortSignal.abort(new Error('enough'));
     const x = await correlated(10, columns, 3);
-    const calibration = await calibrate(
-      { own: await gram(x, x), across: await gram(x, x) },
-      multiply,
-      signal,
-    );
+    const calibration = await calibrated(x, x);
     const job = { weights: weights(), into: allocateBlocks(rows, columns, 4) };
 
     const rounding = roundCompensated(
@@ -121,18 +131,14 @@ describe('roundCompensated', () => {
 
 describe('followDrift', () => {
   it('makes up for part of what earlier layers changed', async () => {
-    const x = await correlated(400, columns, 30);
+    const x = await correlated(4000, columns, 30);
     const moved = noise(x.values.length, 31);
     const y = matrix(
-      400,
+      4000,
       columns,
       x.values.map((value, i) => 0.9 * value + 0.05 * moved[i]!),
     );
-    const calibration = await calibrate(
-      { own: await gram(y, y), across: await gram(x, y) },
-      multiply,
-      signal,
-    );
+    const calibration = await calibrated(x, y);
     const followed = weights();
 
     await followDrift(followed, calibration, multiply, signal);
@@ -144,11 +150,7 @@ describe('followDrift', () => {
 
   it('changes nothing where the inputs are those of the unquantized model', async () => {
     const x = await correlated(300, columns, 30);
-    const calibration = await calibrate(
-      { own: await gram(x, x), across: await gram(x, x) },
-      multiply,
-      signal,
-    );
+    const calibration = await calibrated(x, x);
     const followed = weights();
 
     await followDrift(followed, calibration, multiply, signal);
