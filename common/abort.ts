@@ -52,16 +52,29 @@ export function linkSignals(...parents: AbortSignal[]): LinkedSignal {
 /** One for all: an abort without a reason makes an exception, with its stack, each time. */
 const disposed = new Error('disposed');
 
+export interface TimedSignal extends LinkedSignal {
+  /** The time begins anew. */
+  restart(): void;
+}
+
 /** `parent` that also fires with a TimeoutError after `ms`. */
-export function withTimeout(parent: AbortSignal, ms: number, clock: Clock): LinkedSignal {
+export function withTimeout(parent: AbortSignal, ms: number, clock: Clock): TimedSignal {
   const link = linkSignals(parent);
-  const timer = new AbortController();
-  clock.delay(ms, timer.signal).then(
-    () => link.abort(new TimeoutError(`timed out after ${ms} ms`)),
-    () => {}, // disposed first
-  );
+  const start = () => {
+    const timer = new AbortController();
+    clock.delay(ms, timer.signal).then(
+      () => link.abort(new TimeoutError(`timed out after ${ms} ms`)),
+      () => {}, // disposed or started anew before
+    );
+    return timer;
+  };
+  let timer = start();
   return {
     ...link,
+    restart: () => {
+      timer.abort(disposed);
+      timer = start();
+    },
     [Symbol.dispose]: () => {
       link[Symbol.dispose]();
       timer.abort(disposed);

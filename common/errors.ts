@@ -142,7 +142,7 @@ export const errorKinds = {
     'retry, or raise maxModels or memory of the GPUClass',
   ),
   LOAD_TIMEOUT: later(
-    'the model did not load within the time limit',
+    'the load of the model got no further within the time limit',
     'retry; if it happens again look at the storage of the weights',
   ),
   HUB_RATE_LIMITED: later(

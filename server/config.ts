@@ -60,7 +60,7 @@ export const serverConfig = z.object({
   REFMODEL_MAX_ANSWER_VALUES: count(2 ** 24).describe('Log-probs in one answer at most.'),
   REFMODEL_LOAD_TIMEOUT_MS: milliseconds(1000, 24 * 60 * minutes)
     .default(30 * minutes)
-    .describe('Time that the load of a model may take, in milliseconds.'),
+    .describe('Time after which a load is given up that gets no further, in milliseconds.'),
   REFMODEL_CACHE_WAIT_MS: milliseconds(0, 60 * minutes)
     .default(minutes)
     .describe('Time that a load waits for models in use to make room, in milliseconds.'),

@@ -1,7 +1,7 @@
 // Models in memory: one load per model however many wait for it, the least recently used ones out first,
 // none while it is leased. It does not know what a model is: something that takes memory, ends, and closes.
 import { isDeepStrictEqual } from 'node:util';
-import { abortable, linkSignals, why, withTimeout } from '../../../common/abort.ts';
+import { abortable, linkSignals, type TimedSignal, why, withTimeout } from '../../../common/abort.ts';
 import type { Clock } from '../../../common/clock.ts';
 import { AppError, type ErrorCode, toAppError } from '../../../common/errors.ts';
 import type { Logger } from '../../../common/log.ts';
@@ -28,6 +28,7 @@ export type Load<T> = (model: CatalogModel, steps: LoadSteps) => Promise<T>;
 export interface CacheOptions<T> {
   load: Load<T>;
   limits: CacheLimits;
+  /** Time without any progress after which a load is given up. */
   loadTimeoutMs: number;
   /** Time that a load waits for leases to end. */
   roomTimeoutMs: number;
@@ -239,7 +240,7 @@ export class ModelCache<T extends Closable> {
     const seconds = () => (clock.now() - startedMs) / 1000;
     try {
       void watch.run(over.signal);
-      const value = await load(model, this.#steps(entry, limit.signal));
+      const value = await load(model, this.#steps(entry, limit));
       entry.value = value;
       entry.bytes = value.memory;
       this.#failures.resolve(model.name);
@@ -260,7 +261,7 @@ export class ModelCache<T extends Closable> {
     }
   }
 
-  #steps(entry: Entry<T>, signal: AbortSignal): LoadSteps {
+  #steps(entry: Entry<T>, { signal, restart }: TimedSignal): LoadSteps {
     const { model, watch } = entry;
     return {
       signal,
@@ -275,6 +276,7 @@ export class ModelCache<T extends Closable> {
         watch.loads(bytes.host + bytes.device);
       },
       report: (progress) => {
+        restart();
         watch.report(progress);
         this.changes.notify();
       },
@@ -386,6 +388,6 @@ function loadError<T>(err: unknown, { model, watch }: Entry<T>, signal: AbortSig
   if (!signal.aborted || err instanceof AppError) return toAppError(err);
   if (why(signal) !== 'Timeout')
     return new AppError('SHUTTING_DOWN', 'loading a model: the process is ending', { cause: err });
-  const message = `loading "${model.name}": it took too long, at the end it was ${watch.describe()}`;
+  const message = `loading "${model.name}": nothing moved for too long, it was ${watch.describe()}`;
   return new AppError('LOAD_TIMEOUT', message, { cause: err });
 }

@@ -54,6 +54,20 @@ describe('withTimeout', () => {
     assert.equal(why(link.signal), 'Timeout');
   });
 
+  it('fires the whole time after it was started anew', async () => {
+    const clock = new FakeClock();
+    using link = withTimeout(new AbortController().signal, 100, clock);
+
+    await clock.step(99);
+    link.restart();
+    await clock.step(99);
+    assert.equal(link.signal.aborted, false);
+    assert.equal(clock.pending, 1);
+
+    await clock.step(1);
+    assert.equal(why(link.signal), 'Timeout');
+  });
+
   it('leaves no timer behind when disposed first', async () => {
     const clock = new FakeClock();
     {

@@ -60,7 +60,7 @@ describe('ModelCache loads', () => {
     assert.equal(world.things.length, 0);
   });
 
-  it('no more after the time it may take', async () => {
+  it('no more after the time in which nothing moved', async () => {
     const world = new World();
 
     const waiting = world.acquire('rl/a');
@@ -71,6 +71,20 @@ describe('ModelCache loads', () => {
     await failed;
     assert.deepEqual(world.residents(), []);
     assert.equal(world.clock.pending, 0);
+  });
+
+  it('as long as it gets further', async () => {
+    const world = new World();
+    const waiting = world.acquire('rl/a');
+    await settle();
+
+    for (const bytes of [1, 2, 3]) {
+      await world.clock.step(599_000);
+      world.thing('rl/a').report({ phase: 'Converting', bytes, totalBytes: 3 });
+    }
+    world.thing('rl/a').finishLoad();
+
+    assert.equal((await waiting).value.name, 'rl/a');
   });
 
   it('with the phase in which it was given up', async () => {
