@@ -40,6 +40,11 @@ export const errorKinds = {
     'the body is not JSON',
     'send a JSON object with Content-Type: application/json',
   ),
+  MALFORMED_BODY: mistake(
+    400,
+    'a binary body is cut short, or its header does not describe it',
+    'write it with the library of its format, and send the header length that the message asks for',
+  ),
   EMPTY_BATCH: mistake(
     400,
     'there is no row, or a row without tokens',
@@ -95,6 +100,11 @@ export const errorKinds = {
     409,
     'the request pins a revision that is not the loaded one',
     'pin the revision that the message names, or none',
+  ),
+  TOKENIZER_MISMATCH: mistake(
+    409,
+    'the request pins a tokenizer that is not the one of the loaded model',
+    'tokenize with the tokenizer.json of the checkpoint; the message has both digests',
   ),
   BODY_TOO_LARGE: mistake(413, 'the body is larger than the limit', 'send fewer rows per request'),
   UNSUPPORTED_MEDIA_TYPE: mistake(

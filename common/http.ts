@@ -85,8 +85,8 @@ function fromRouter(err: unknown): AppError | undefined {
 
 /** What express.json throws, in our codes. Its errors carry `type` (npm body-parser, "Errors"). */
 function fromBodyParser(err: unknown): AppError | undefined {
-  if (!(err instanceof Error) || !('type' in err)) return undefined;
-  switch (err.type) {
+  if (!(err instanceof Error) || err instanceof AppError) return undefined;
+  switch ('type' in err ? err.type : undefined) {
     case 'entity.too.large':
       return new AppError('BODY_TOO_LARGE', `reading the body: ${err.message}`, { cause: err });
     case 'entity.parse.failed':
@@ -101,8 +101,14 @@ function fromBodyParser(err: unknown): AppError | undefined {
     case 'entity.verify.failed':
       return new AppError('INVALID_REQUEST', `reading the body: ${err.message}`, { cause: err });
     default:
-      return undefined;
+      return fromStatus(err);
   }
+}
+
+/** A body that does not inflate has a status and no type. */
+function fromStatus(err: Error): AppError | undefined {
+  if (!('status' in err) || err.status !== 400) return undefined;
+  return new AppError('INVALID_REQUEST', `reading the body: ${err.message}`, { cause: err });
 }
 
 /** A signal that fires with ClientGoneError when the client leaves before the answer is written. */

@@ -1,16 +1,16 @@
 // The routes of a server, in one list.
-import express, { type Express, type RequestHandler } from 'express';
+import type { Express, RequestHandler } from 'express';
 import type { Clock } from '../common/clock.ts';
-import { AppError } from '../common/errors.ts';
 import { addHealth, createApp, finish, methodNotAllowed } from '../common/http.ts';
 import type { Logger } from '../common/log.ts';
 import { admit } from './api/admission.ts';
 import { clearCache, deleteModel, getCache, getModel, putModel } from './api/cache.ts';
 import { addDialects } from './api/dialects/routes.ts';
-import { postLogprobs } from './api/logprobs.ts';
 import { getModels } from './api/models.ts';
-import { postRewards } from './api/rewards.ts';
+import { addNative } from './api/native/routes.ts';
 import { getState } from './api/state.ts';
+import { readAnyBody, readJsonBody } from './api/wire/read-body.ts';
+import { BodyThreads } from './api/wire/threads.ts';
 import type { Catalog } from './catalog.ts';
 import type { ServerConfig } from './config.ts';
 import { errorShape, standingAnswer } from './contract.ts';
@@ -36,8 +36,11 @@ export function createServerApp(options: AppOptions): Express {
   const lookup = { catalog, clock, waitMs: config.REFMODEL_CATALOG_WAIT_MS, shutdown };
   const scoring = { cache, metrics, limits: scoreLimits(config) };
   const state = () => serverState(cache.info(), { maxModels, isDraining: isDraining() });
-  const limit = config.REFMODEL_MAX_BODY_BYTES;
-  const body = [admit(admissionLimits(config)), requireJson, express.json({ limit })];
+  const threads = new BodyThreads(config.REFMODEL_BODY_THREADS);
+  shutdown.addEventListener('abort', () => void threads.close(), { once: true });
+  const admission = admit(admissionLimits(config));
+  const bodies = bodyOptions(config, threads);
+  const body = [admission, ...readJsonBody(bodies)];
 
   const app = createApp();
   app.use(measure(metrics, clock));
@@ -46,8 +49,14 @@ export function createServerApp(options: AppOptions): Express {
   app.use(answerStanding);
   app.get('/state', getState({ state, changes: cache.changes, clock, shutdown }));
 
-  app.route('/v1/logprobs').post(body, postLogprobs(lookup, scoring)).all(methodNotAllowed('POST'));
-  app.route('/v1/rewards').post(body, postRewards(lookup, scoring)).all(methodNotAllowed('POST'));
+  addNative(app, [admission, ...readAnyBody(bodies)], {
+    lookup,
+    scoring,
+    threads,
+    limits: { ...answerLimits(config), warnDivergence: config.REFMODEL_WARN_DIVERGENCE },
+    log: options.log,
+    onDivergence: metrics.onDivergence,
+  });
   app
     .route('/v1/models')
     .get(getModels(catalog, cache, clock))
@@ -96,16 +105,11 @@ const answerStanding: RequestHandler = function answerStanding(req, res, next) {
   else res.json(answer);
 };
 
-const requireJson: RequestHandler = function requireJson(req, _res, next) {
-  if (req.is('application/json') === false) {
-    const given = req.get('content-type') ?? 'none';
-    throw new AppError(
-      'UNSUPPORTED_MEDIA_TYPE',
-      `reading the body: content type "${given}", send application/json`,
-    );
-  }
-  next();
-};
+const bodyOptions = (config: ServerConfig, threads: BodyThreads) => ({
+  maxBytes: config.REFMODEL_MAX_BODY_BYTES,
+  maxInlineBytes: config.REFMODEL_INLINE_BODY_BYTES,
+  threads,
+});
 
 /** By route pattern, never by path: a client does not pick the label. */
 function measure(metrics: ServerMetrics, clock: Clock): RequestHandler {

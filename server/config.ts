@@ -50,6 +50,19 @@ export const serverConfig = z.object({
     .optional()
     .describe('Threads of a runner. Default: the processors that the process may use.'),
   REFMODEL_MAX_BODY_BYTES: bytes.default(64 * 2 ** 20).describe('Largest request body.'),
+  REFMODEL_INLINE_BODY_BYTES: bytes
+    .default(2 ** 18)
+    .describe('JSON bodies above it are read by a thread, so that they hold up no other request.'),
+  REFMODEL_BODY_THREADS: count(2).describe(
+    'Threads that read large bodies and write large answers.',
+  ),
+  REFMODEL_WARN_DIVERGENCE: z.coerce
+    .number()
+    .min(0)
+    .default(0.1)
+    .describe(
+      'Divergence of a policy from its reference, in nats per token, from which on it is warned of.',
+    ),
   REFMODEL_MAX_REQUESTS: count(2048).describe('Scoring requests that wait or run at most.'),
   REFMODEL_MAX_REQUEST_BYTES: bytes
     .default(2 ** 29)

@@ -18,6 +18,11 @@ export interface ServerMetrics {
   /** A pass did not fit on the GPU. */
   readonly onHalved: () => void;
   readonly onScored: (promptTokens: number, scoredTokens: number) => void;
+  readonly onDivergence: (
+    model: string,
+    divergence: { k1: number; k3: number },
+    isFar: boolean,
+  ) => void;
 }
 
 /** Asked at every scrape. */
@@ -120,6 +125,7 @@ export function createMetrics({ residents, limits, models }: MetricSources): Ser
   });
 
   addFidelity(registry, models);
+  const onDivergence = addDivergence(registry);
 
   return {
     registry,
@@ -129,6 +135,7 @@ export function createMetrics({ residents, limits, models }: MetricSources): Ser
       onEvict: () => evictions.inc(),
       onDeath: (how) => deaths.inc({ how }),
     },
+    onDivergence,
     onRequest(route, code, seconds) {
       requests.inc({ route, code });
       duration.observe({ route }, seconds);
@@ -171,4 +178,32 @@ function addFidelity(registry: Registry, models: MetricSources['models']): void 
   const of = 'difference of log-probs, or of scores,';
   gauge('mean_abs_delta', `Mean ${of} ${which}.`, ({ meanAbsDelta }) => meanAbsDelta);
   gauge('max_abs_delta', `Largest ${of} ${which}.`, ({ maxAbsDelta }) => maxAbsDelta);
+}
+
+/** By names of the catalog: no client picks a label. */
+function addDivergence(registry: Registry): ServerMetrics['onDivergence'] {
+  const options = { registers: [registry], labelNames: ['model'] as const };
+  const batches = new Histogram({
+    ...options,
+    name: `${prefix}policy_divergence`,
+    help: 'Divergence of policies from their reference by the k3 estimator, in nats per token, by batch.',
+    buckets: [1e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1, 3, 10],
+  });
+  const last = new Gauge({
+    registers: [registry],
+    labelNames: ['model', 'estimator'] as const,
+    name: `${prefix}policy_divergence_last`,
+    help: 'Divergence of the policy of the last batch from its reference, in nats per token.',
+  });
+  const far = new Counter({
+    ...options,
+    name: `${prefix}policy_divergence_warnings_total`,
+    help: 'Batches whose policy was further from its reference than REFMODEL_WARN_DIVERGENCE.',
+  });
+  return (model, { k1, k3 }, isFar) => {
+    batches.observe({ model }, k3);
+    last.set({ model, estimator: 'k1' }, k1);
+    last.set({ model, estimator: 'k3' }, k3);
+    if (isFar) far.inc({ model });
+  };
 }

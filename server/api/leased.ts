@@ -27,6 +27,15 @@ export interface RowsRequest {
   rows: readonly IdRow[];
   /** Requests of one caller take turns as one. */
   caller?: string;
+  pins?: Pins;
+}
+
+/** What the loaded model must be. */
+export interface Pins {
+  /** Its revision, or its digest. */
+  revision?: string | null;
+  /** Of its tokenizer.json. */
+  tokenizerDigest?: string | null;
 }
 
 type Work<T> = (loaded: LoadedModel, tokens: Int32Array[]) => Promise<T>;
@@ -56,18 +65,33 @@ export async function withModel<T>(
 
 async function workOn<T>(
   loaded: LoadedModel,
-  { field, rows }: RowsRequest,
+  { field, rows, pins = {} }: RowsRequest,
   work: Work<T>,
   signal: AbortSignal,
 ): Promise<T> {
   const { maxSequenceTokens, session } = loaded;
   const { vocabularySize } = session;
+  await checkPins(loaded, pins);
   try {
     return await work(loaded, toTokens(field, rows, { vocabularySize, maxSequenceTokens }));
   } catch (err) {
     if (isDeath(err)) await abortable(session.ended, signal); // else the next attempt may find it in the cache
     throw err;
   }
+}
+
+async function checkPins(loaded: LoadedModel, { revision, tokenizerDigest }: Pins): Promise<void> {
+  const { model, session } = loaded;
+  const { revision: own, digest } = session.identity;
+  if (typeof revision === 'string' && revision !== own && revision !== digest) {
+    const message = `asking ${model.name}: revision "${revision}" is pinned, "${own}" is loaded`;
+    throw new AppError('REVISION_MISMATCH', message);
+  }
+  if (typeof tokenizerDigest !== 'string') return;
+  const found = await loaded.tokenizerDigest();
+  if (tokenizerDigest.toLowerCase() === found) return;
+  const message = `asking ${model.name}: tokenizer "${tokenizerDigest}" is pinned, that of the model is "${found ?? 'none'}"`;
+  throw new AppError('TOKENIZER_MISMATCH', message);
 }
 
 const isDeath = (err: unknown): boolean => err instanceof AppError && err.code === 'RUNNER_DIED';

@@ -1,35 +1,7 @@
-// POST /v1/rewards: the scores that a reward model gives to every row, at its last token, as they leave the model.
-import type { RequestHandler } from 'express';
-import { clientSignal } from '../../common/http.ts';
-import { callerHeader } from '../contract.ts';
+// Scores of rows of ids, from a reward model.
 import type { LoadedModel } from '../model/loaded.ts';
-import { float32Text } from './float32.ts';
-import {
-  describeLoaded,
-  notANumber,
-  type RowsRequest,
-  type Scoring,
-  setIdentity,
-  taskMismatch,
-  withModel,
-} from './leased.ts';
-import { type ModelLookup, requestedModel } from './requested-model.ts';
-import { countIds, readRows } from './rows.ts';
-import { parseBody, rowsRequest } from './schemas.ts';
-import { sendJsonText } from './send-text.ts';
-
-export function postRewards(lookup: ModelLookup, scoring: Scoring): RequestHandler {
-  return async function rewards(req, res) {
-    const signal = clientSignal(res);
-    const body = parseBody(rowsRequest, req.body);
-    const rows = readRows('input_ids', body.input_ids, body.attention_mask);
-    const model = await requestedModel(lookup, req.headers, body.model ?? undefined, signal);
-    const request = { model, field: 'input_ids', rows, caller: req.get(callerHeader) };
-    const rewarded = await reward(scoring, request, signal);
-    setIdentity(res, rewarded.loaded);
-    await sendJsonText(res, answer(rewarded), signal);
-  };
-}
+import { notANumber, type RowsRequest, type Scoring, taskMismatch, withModel } from './leased.ts';
+import { countIds } from './rows.ts';
 
 export interface Rewarded {
   /** Not leased any more: its session may be gone, its identity is not. */
@@ -39,7 +11,7 @@ export interface Rewarded {
   promptTokens: number;
 }
 
-/** Throws what `withModel` and the queue throw, TASK_MISMATCH or SCORE_NOT_A_NUMBER. */
+/** Throws what `withModel` and the queue throw, TASK_MISMATCH, or SCORE_NOT_A_NUMBER. */
 export function reward(
   scoring: Scoring,
   request: RowsRequest,
@@ -56,20 +28,4 @@ export function reward(
     return { loaded, rewards, promptTokens };
   };
   return withModel(scoring, request, work, signal);
-}
-
-function* answer({ loaded, rewards, promptTokens }: Rewarded): Generator<string> {
-  const { labels } = loaded.session;
-  yield '{"rewards":[';
-  for (const [r, row] of rewards.entries()) {
-    const values = Array.from(row, float32Text).join(',');
-    yield (r === 0 ? '' : ',') + (labels.length === 1 ? values : `[${values}]`);
-  }
-  const rest = {
-    ...(labels.length !== 1 && { labels }),
-    pooling: 'last_token',
-    ...describeLoaded(loaded),
-    usage: { prompt_tokens: promptTokens },
-  };
-  yield `],${JSON.stringify(rest).slice(1)}`;
 }

@@ -1,9 +1,10 @@
 // Token ids of a request → rows for the model. Plain loops: a body holds hundreds of thousands of ids.
 import { AppError } from '../../common/errors.ts';
+import { isList, type List } from './wire/list.ts';
 
 /** One sequence as it came: its tokens are `ids[start … end)`, the rest is padding. */
 export interface IdRow {
-  readonly ids: readonly unknown[];
+  readonly ids: List;
   readonly start: number;
   readonly end: number;
 }
@@ -22,18 +23,14 @@ export interface RowLimits {
  * Rows of `value`, without the padding that `mask` marks on either side. `field` names them in errors.
  * Throws EMPTY_BATCH, or INVALID_REQUEST naming the row.
  */
-export function readRows(
-  field: string,
-  value: readonly unknown[],
-  mask?: readonly unknown[] | null,
-): IdRow[] {
+export function readRows(field: string, value: List, mask?: List | null): IdRow[] {
   if (value.length === 0) throw new AppError('EMPTY_BATCH', `reading ${field}: there is no row`);
   if (mask && mask.length !== value.length) {
     throw invalid('attention_mask', `${mask.length} rows for ${value.length} rows of ${field}`);
   }
-  return value.map((ids, r) => {
+  return Array.from(value, (ids, r) => {
     const row = `${field}[${r}]`;
-    if (!Array.isArray(ids)) throw invalid(row, 'expected an array of token ids');
+    if (!isList(ids)) throw invalid(row, 'expected an array of token ids');
     const [start, end] = mask ? readMask(mask[r], ids.length, r) : [0, ids.length];
     if (start === end) throw new AppError('EMPTY_BATCH', `reading ${row}: it has no token`);
     return { ids, start, end };
@@ -43,15 +40,14 @@ export function readRows(
 /** [start, end) of the ones. */
 function readMask(mask: unknown, length: number, r: number): [number, number] {
   const row = `attention_mask[${r}]`;
-  if (!Array.isArray(mask) || mask.length !== length) {
+  if (!isList(mask) || mask.length !== length) {
     throw invalid(row, `expected ${length} values, as many as the row has ids`);
   }
-  if (!mask.every((value) => value === 0 || value === 1))
-    throw invalid(row, 'expected only 0 and 1');
+  if (!isMask(mask)) throw invalid(row, 'expected only 0 and 1');
   const start = mask.indexOf(1);
   if (start < 0) return [0, 0];
   const end = mask.lastIndexOf(1) + 1;
-  if (mask.slice(start, end).includes(0)) {
+  if (mask.indexOf(0, start) >= 0 && mask.indexOf(0, start) < end) {
     throw invalid(row, 'the ones must stand together: padding is at the ends only');
   }
   return [start, end];
@@ -78,6 +74,9 @@ export function toTokens(field: string, rows: readonly IdRow[], limits: RowLimit
     return tokens;
   });
 }
+
+const isMask = (values: List): values is number[] | Int32Array =>
+  values.every((value: unknown) => value === 0 || value === 1);
 
 const isToken = (id: unknown, vocabularySize: number): id is number =>
   typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < vocabularySize;

@@ -1,4 +1,7 @@
 // A model in memory, as the front sees it: its session, the queue before it, and its texts.
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Clock } from '../../common/clock.ts';
 import type { Logger } from '../../common/log.ts';
 import type { CatalogModel } from '../contract.ts';
@@ -6,6 +9,7 @@ import { Texts } from '../text/texts.ts';
 import { type HalvingOptions, inHalves } from './batch/halving.ts';
 import { type BatchOptions, BatchQueue } from './batch/queue.ts';
 import type { Closable, Load } from './cache/model-cache.ts';
+import { isErrno } from './disk.ts';
 import type { LoadModel, RewardRow, ScoredRow, ScoreRow, Session } from './scoring.ts';
 
 export interface LoadedModel extends Closable {
@@ -17,6 +21,8 @@ export interface LoadedModel extends Closable {
   readonly rewards?: BatchQueue<RewardRow, Float32Array>;
   /** Tokens of a row at most: what the checkpoint and the catalog allow. */
   readonly maxSequenceTokens: number;
+  /** Of tokenizer.json, "sha256:…"; undefined where the checkpoint has none. Read at the first call. */
+  tokenizerDigest(): Promise<string | undefined>;
   /** Outlives the session: answers are written when the lease is over. */
   readonly texts: Texts;
 }
@@ -38,6 +44,7 @@ export function loadForServing(load: LoadModel, options: LoadedOptions): Load<Lo
     const { folder } = session;
     const texts = new Texts({ folder, limitMs: textLimitMs, clock, log });
     void session.ended.then(() => texts.close());
+    let digest: Promise<string | undefined> | undefined;
     return {
       model,
       session,
@@ -54,9 +61,21 @@ export function loadForServing(load: LoadModel, options: LoadedOptions): Load<Lo
       memory: session.memory,
       ended: session.ended,
       close: () => session.close(),
+      tokenizerDigest: () => (digest ??= digestOf(join(folder, 'tokenizer.json'))),
       texts,
     };
   };
+}
+
+async function digestOf(file: string): Promise<string | undefined> {
+  try {
+    return `sha256:${createHash('sha256')
+      .update(await readFile(file))
+      .digest('hex')}`;
+  } catch (err) {
+    if (isErrno(err, 'ENOENT')) return undefined;
+    throw err;
+  }
 }
 
 type Queues = Pick<LoadedModel, 'scores' | 'rewards'>;

@@ -24,6 +24,7 @@ export interface Asked {
   readonly wantsRanks?: boolean;
   readonly wantsEntropies?: boolean;
   readonly wantsNormalizers?: boolean;
+  readonly wantsTails?: boolean;
   readonly wantsHidden?: boolean;
 }
 
@@ -52,6 +53,8 @@ export interface ScoredRow {
   readonly entropies: Float32Array;
   /** float32 [m]: logsumexp of the logits, as the temperature leaves them. */
   readonly normalizers: Float32Array;
+  /** float32 [m]: probability of all tokens that are neither among the tops nor candidates. */
+  readonly tails: Float32Array;
   /** float32 [m, hidden size]: what enters the head, in float32. */
   readonly hidden: Float32Array;
 }
@@ -66,6 +69,7 @@ export const nothingScored: ScoredRow = {
   candidateLogprobs: new Float32Array(),
   entropies: new Float32Array(),
   normalizers: new Float32Array(),
+  tails: new Float32Array(),
   hidden: new Float32Array(),
 };
 

@@ -2,6 +2,7 @@
 // like a real one, without a process.
 import { AppError } from '../../common/errors.ts';
 import type { CatalogModel } from '../../server/contract.ts';
+import { tailsOf } from '../../server/model/batch/tails.ts';
 import type {
   Ending,
   LoadModel,
@@ -51,7 +52,7 @@ export function scoreRow(row: ScoreRow): ScoredRow {
   });
   const floats = (wants: boolean | undefined, of: (value: (typeof asked)[0]) => number[]) =>
     Float32Array.from(wants ? asked.flatMap(of) : []);
-  return {
+  const shown = {
     logprobs: floats(true, ({ logprob }) => [logprob]),
     ranks: Int32Array.from(row.wantsRanks ? asked.map(({ rank }) => rank) : []),
     topIds: Int32Array.from(asked.flatMap(({ tops }) => tops)),
@@ -62,6 +63,7 @@ export function scoreRow(row: ScoreRow): ScoredRow {
     normalizers: floats(row.wantsNormalizers, ({ normalizer }) => [normalizer]),
     hidden: floats(row.wantsHidden, ({ hidden }) => hidden),
   };
+  return { ...shown, tails: row.wantsTails ? tailsOf(shown, candidates) : new Float32Array() };
 }
 
 /** What the model knows of a position, [2]. */

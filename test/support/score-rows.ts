@@ -27,6 +27,7 @@ const askOf = (tokens: Int32Array): fc.Arbitrary<ScoreRow> =>
         wantsRanks: fc.boolean(),
         wantsEntropies: fc.boolean(),
         wantsNormalizers: fc.boolean(),
+        wantsTails: fc.boolean(),
         wantsHidden: fc.boolean(),
       },
       { requiredKeys: ['tokens', 'positions'] },

@@ -15,6 +15,9 @@ export interface Scored {
   readonly candidateWidth: number;
 }
 
+/** The runtime sums up a row that is alone in another order: with a second one it gets the bits that it has in a batch. */
+const minChunkRows = 2;
+
 /** Numbers what is asked in the order in which it is asked first. */
 export class AskedTokens {
   readonly #tokens: Int32Array;
@@ -78,7 +81,7 @@ export class AskedTokens {
   /** All of it, in equal chunks. */
   inChunks(maxChunkRows: number): Scored {
     const chunks = Math.ceil(this.#count / maxChunkRows);
-    const chunkRows = Math.ceil(this.#count / chunks);
+    const chunkRows = Math.max(minChunkRows, Math.ceil(this.#count / chunks));
     const size = chunks * chunkRows;
     const scored = new Int32Array(size);
     const targets = new Int32Array(size);

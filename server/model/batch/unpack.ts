@@ -1,6 +1,7 @@
 // What the graph gives for a batch, back to the rows that asked for it. Pure.
 import type { Candidates, ScoredRow, ScoreRow } from '../scoring.ts';
 import { type Batch, topsOf } from './pack.ts';
+import { tailsOf } from './tails.ts';
 
 /** What the graph gives: float32 and int32, [scored] or [scored, width], with the padding still at the end. */
 export interface Scores {
@@ -32,26 +33,30 @@ export function unpack(
   return rows.map((row, r) => {
     const at = answers[r] ?? none;
     const k = topsOf(row, vocabularySize);
-    const { candidates, wantsRanks, wantsEntropies, wantsNormalizers } = row;
     const one = { at, width: 1, columns: 1 };
     const tops = { at, width: topK, columns: k };
-    const listed = { at, width: candidateWidth, columns: candidates?.width ?? 0 };
+    const listed = { at, width: candidateWidth, columns: row.candidates?.width ?? 0 };
     const whole = { at: exposures[r] ?? none, width: hiddenSize, columns: hiddenSize };
-    const values: ScoredRow = {
+    const shown = {
       logprobs: pick(scores.logprobs, Float32Array, one),
-      ranks: pick(scores.ranks, Int32Array, wantsRanks && one),
+      ranks: pick(scores.ranks, Int32Array, row.wantsRanks && one),
       topIds: pick(scores.topIds, Int32Array, tops),
       topLogprobs: pick(scores.topLogprobs, Float32Array, tops),
       k,
       candidateLogprobs: pick(scores.candidateLogprobs, Float32Array, listed),
-      entropies: pick(scores.entropies, Float32Array, wantsEntropies && one),
-      normalizers: pick(scores.normalizers, Float32Array, wantsNormalizers && one),
+      entropies: pick(scores.entropies, Float32Array, row.wantsEntropies && one),
+      normalizers: pick(scores.normalizers, Float32Array, row.wantsNormalizers && one),
       hidden: pick(scores.hidden, Float32Array, whole),
     };
-    if (candidates) blankMissing(values.candidateLogprobs, candidates);
-    if (row.wantsNext) takeGreedy(values);
-    return values;
+    return finish(shown, row);
   });
+}
+
+/** What a row makes of what was picked for it. */
+function finish(shown: Omit<ScoredRow, 'tails'>, row: ScoreRow): ScoredRow {
+  if (row.candidates) blankMissing(shown.candidateLogprobs, row.candidates);
+  if (row.wantsNext) takeGreedy(shown);
+  return { ...shown, tails: row.wantsTails ? tailsOf(shown, row.candidates) : new Float32Array() };
 }
 
 const none = new Int32Array();
@@ -84,7 +89,8 @@ function blankMissing(logprobs: Float32Array, { ids }: Candidates): void {
 }
 
 /** The last position becomes that of the most likely token. */
-function takeGreedy({ logprobs, ranks, topLogprobs, k }: ScoredRow): void {
+function takeGreedy(values: Pick<ScoredRow, 'logprobs' | 'ranks' | 'topLogprobs' | 'k'>): void {
+  const { logprobs, ranks, topLogprobs, k } = values;
   const last = logprobs.length - 1;
   logprobs[last] = topLogprobs[last * k] ?? NaN;
   if (ranks.length > 0) ranks[last] = 1;

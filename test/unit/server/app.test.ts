@@ -68,9 +68,9 @@ const table: BadInput[] = [
   },
   {
     name: 'an unknown field',
-    body: { ...good, temperature: 2 },
+    body: { ...good, min_p: 2 },
     code: 'INVALID_REQUEST',
-    says: /temperature/,
+    says: /min_p/,
   },
   {
     name: 'an unknown model',

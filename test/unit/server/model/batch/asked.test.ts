@@ -48,6 +48,13 @@ describe('AskedTokens', () => {
     assert.deepEqual([...candidates], [7, 0, 8, 0]);
   });
 
+  it('never leaves a token alone in its chunk', () => {
+    const asked = new AskedTokens(Int32Array.of(50, 51), 10);
+    asked.target(0, 1);
+
+    assert.deepEqual(asked.inChunks(10).scoredShape, [1, 2]);
+  });
+
   it('splits into equal chunks with as little padding as can be', () => {
     const asked = new AskedTokens(new Int32Array(8), 10);
     for (let target = 1; target < 8; target++) asked.target(target - 1, target);

@@ -1,0 +1,117 @@
+// POST /v1/logprobs: what a language model says of the tokens of each row, in the format that the client asks for.
+import type { Request, RequestHandler } from 'express';
+import { AppError } from '../../../common/errors.ts';
+import { clientSignal } from '../../../common/http.ts';
+import { callerHeader } from '../../contract.ts';
+import { sendAnswer } from '../answer/send.ts';
+import { describeLoaded, setIdentity } from '../leased.ts';
+import { requestedModel } from '../requested-model.ts';
+import { parseBody } from '../schemas.ts';
+import { type Scored, score } from '../score.ts';
+import { answerColumns } from './answer.ts';
+import { type RowAsk, readAsks, wantedOutputs } from './asks.ts';
+import { type Divergence, divergenceOf } from './divergence.ts';
+import type { NativeLimits, NativeOptions } from './options.ts';
+import { type LogprobsRequest, logprobsRequest } from './request.ts';
+import { perPlace, readSequences, type Sequences } from './sequences.ts';
+
+export function postLogprobs(options: NativeOptions): RequestHandler {
+  return async function logprobs(req, res) {
+    const signal = clientSignal(res);
+    const body = parseBody(logprobsRequest, req.body);
+    const sequences = readSequences(body);
+    const asks = readAsks(body, sequences);
+    checkAnswer(asks, options.limits);
+    const scored = await scoreAsks(req, { body, sequences, asks, signal }, options);
+    setIdentity(res, scored.loaded);
+    const kl = compare(body, { sequences, asks, scored }, options);
+    const rows = asks.map((ask, r) => ({ ...ask, values: valuesOf(scored, r) }));
+    const columns = answerColumns(rows, { wants: wantedOutputs(body), fill: body.fill });
+    const { usage } = scored;
+    const rest = {
+      ...describeLoaded(scored.loaded),
+      align: body.align ?? 'target',
+      temperature: body.temperature ?? 1,
+      ...(typeof body.request_id === 'string' && { request_id: body.request_id }),
+      ...(kl && { kl }),
+      usage: {
+        prompt_tokens: usage.promptTokens,
+        scored_tokens: usage.scoredTokens,
+        padded_tokens: sequences.paddedTokens,
+      },
+    };
+    await sendAnswer(req, res, { answer: { ...columns, rest }, threads: options.threads, signal });
+  };
+}
+
+interface Asked {
+  body: LogprobsRequest;
+  sequences: Sequences;
+  asks: readonly RowAsk[];
+  signal: AbortSignal;
+}
+
+async function scoreAsks(
+  req: Request,
+  { body, sequences: { rows }, asks, signal }: Asked,
+  { lookup, scoring }: NativeOptions,
+): Promise<Scored> {
+  const model = await requestedModel(lookup, req.headers, body.model ?? undefined, signal);
+  const request = {
+    model,
+    field: 'input_ids',
+    rows,
+    caller: req.get(callerHeader),
+    pins: { revision: body.revision, tokenizerDigest: body.tokenizer_digest },
+    asked: asks.map(({ asked }) => asked),
+  };
+  return score(scoring, request, signal);
+}
+
+function valuesOf({ rows }: Scored, r: number) {
+  const row = rows[r];
+  if (row) return row.values;
+  throw new AppError('INTERNAL', 'scoring: fewer results than rows');
+}
+
+function checkAnswer(
+  asks: readonly RowAsk[],
+  { maxTopLogprobs, maxAnswerValues }: NativeLimits,
+): void {
+  let values = 0;
+  for (const { asked, places } of asks) {
+    const { topK = 0, candidates } = asked;
+    if (topK > maxTopLogprobs) throw tooMany('top_k', maxTopLogprobs);
+    if ((candidates?.width ?? 0) > maxTopLogprobs) throw tooMany('candidate_ids', maxTopLogprobs);
+    values += places.length * (1 + 2 * topK + (candidates?.width ?? 0));
+  }
+  if (values <= maxAnswerValues) return;
+  const message = `${values} values, the limit is ${maxAnswerValues}`;
+  throw new AppError('BODY_TOO_LARGE', `the answer would be too large: ${message}`);
+}
+
+const tooMany = (field: string, limit: number): AppError =>
+  new AppError('INVALID_REQUEST', `reading ${field}: the limit is ${limit} a position`);
+
+function compare(
+  { policy_logprobs: policies }: LogprobsRequest,
+  { sequences, asks, scored }: { sequences: Sequences; asks: readonly RowAsk[]; scored: Scored },
+  { limits, log, onDivergence }: NativeOptions,
+): Divergence | undefined {
+  if (!policies) return undefined;
+  const lengths = asks.map(({ places }) => places.length);
+  const cut = perPlace('policy_logprobs', policies, { lengths, isPacked: sequences.isPacked });
+  const divergence = divergenceOf(
+    asks.map(({ places }, r) => ({
+      policy: cut[r] ?? [],
+      reference: valuesOf(scored, r).logprobs,
+      at: places.at,
+    })),
+  );
+  if (!divergence) return undefined;
+  const model = scored.loaded.model.name;
+  const isFar = divergence.k3 > limits.warnDivergence;
+  if (isFar) log.warn({ model, ...divergence }, 'the policy is far from its reference');
+  onDivergence(model, divergence, isFar);
+  return divergence;
+}

@@ -1,0 +1,24 @@
+// What is asked of a thread that reads and writes bodies, and what it does. Pure.
+import { type PrintTask, printRows } from '../answer/print.ts';
+import { packNumbers, parseJson } from './json-body.ts';
+
+export type BodyTask =
+  /** `packs`: lists of numbers come back as typed arrays. */
+  | { readonly kind: 'Parse'; readonly bytes: Uint8Array; readonly packs: boolean }
+  | { readonly kind: 'Print'; readonly rows: PrintTask };
+
+export interface BodyResult {
+  readonly value: unknown;
+  /** What goes along without a copy. */
+  readonly buffers: readonly ArrayBuffer[];
+}
+
+/** Throws SyntaxError for what is not JSON. */
+export function perform(task: BodyTask): BodyResult {
+  if (task.kind === 'Parse') {
+    const value = parseJson(task.bytes);
+    return task.packs ? packNumbers(value) : { value, buffers: [] };
+  }
+  const bytes = new TextEncoder().encode(printRows(task.rows));
+  return { value: bytes, buffers: [bytes.buffer] };
+}

@@ -1,0 +1,76 @@
+// The body of a request, whatever its format, as one value: fields by name.
+import express, { type Request, type RequestHandler } from 'express';
+import { AppError } from '../../../common/errors.ts';
+import { mediaTypes } from '../answer/binary.ts';
+import { headerLengthHeader, readOipBody } from './oip-body.ts';
+import { readSafetensorsBody } from './safetensors-body.ts';
+import type { BodyThreads } from './threads.ts';
+
+export interface BodyOptions {
+  maxBytes: number;
+  /** A larger one is parsed by a thread. */
+  maxInlineBytes: number;
+  threads: Pick<BodyThreads, 'parse'>;
+}
+
+/** JSON alone, in plain arrays. */
+export const readJsonBody = (options: BodyOptions): RequestHandler[] => [
+  requireType([mediaTypes.json]),
+  rawBody(options),
+  replaceBody((_req, bytes) => readJson(bytes, { ...options, packs: false })),
+];
+
+/** JSON, safetensors, or the binary form of the Open Inference Protocol; lists as `List` has them. */
+export const readAnyBody = (options: BodyOptions): RequestHandler[] => [
+  requireType(Object.values(mediaTypes)),
+  rawBody(options),
+  replaceBody(async (req, bytes) => {
+    if (req.is(mediaTypes.safetensors)) return readSafetensorsBody(bytes);
+    if (req.is(mediaTypes.oip)) return readOipBody(bytes, req.get(headerLengthHeader) ?? '');
+    return readJson(bytes, { ...options, packs: true });
+  }),
+];
+
+function requireType(types: readonly string[]): RequestHandler {
+  return function requireContentType(req, _res, next) {
+    if (req.is([...types]) === false) {
+      const given = req.get('content-type') ?? 'none';
+      const message = `reading the body: content type "${given}", send ${types.join(' or ')}`;
+      throw new AppError('UNSUPPORTED_MEDIA_TYPE', message);
+    }
+    next();
+  };
+}
+
+/** Inflates gzip, deflate and br, up to the limit. */
+const rawBody = ({ maxBytes }: BodyOptions) => express.raw({ type: () => true, limit: maxBytes });
+
+function replaceBody(read: (req: Request, bytes: Buffer) => Promise<unknown>): RequestHandler {
+  return async function decodeBody(req, _res, next) {
+    const body: unknown = req.body;
+    req.body = Buffer.isBuffer(body) ? await read(req, body) : undefined;
+    next();
+  };
+}
+
+async function readJson(
+  bytes: Buffer,
+  { maxInlineBytes, threads, packs }: BodyOptions & { packs: boolean },
+): Promise<unknown> {
+  if (bytes.byteLength === 0) return undefined;
+  const value =
+    bytes.byteLength > maxInlineBytes
+      ? await threads.parse(new Uint8Array(bytes), { packs }) // a copy that a thread can take over
+      : parseInline(bytes);
+  if (typeof value === 'object' && value !== null) return value;
+  throw new AppError('MALFORMED_JSON', 'reading the body: it is not a JSON object');
+}
+
+function parseInline(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new AppError('MALFORMED_JSON', `reading the body: ${message}`, { cause });
+  }
+}
