@@ -33,14 +33,18 @@ export function experts(scope: Scope, x: Value, layer: Experts): Value {
   const perToken = tape.constant(`per_token_${layer.perToken}`, int64Tensor([layer.perToken], [1]));
   const flat = tape.constant('flat', int64Tensor([-1], [1]));
   const pairs = tape.op('Reshape', [ids, flat]);
-  const chosen = layer.experts.map((_, e) => pairsOf(tape.at(`experts.${e}`), pairs, e));
+  const chosen = layer.experts.map((_, e) => {
+    const inner = tape.at(`experts.${e}`);
+    const found = pairsOf(inner, pairs, e);
+    return target.provider === 'CPU' ? neverAlone(inner, found) : found;
+  });
   const outputs = layer.experts.map((expert, e) => {
     const inner = { ...at(scope, `experts.${e}`), observe: () => {} };
     const rows = inner.tape.op('Div', [chosen[e], perToken]);
     return mlp(inner, inner.tape.op('Gather', [x, rows], { axis: int(0) }), expert);
   });
   const byExpert = tape.op('Concat', outputs, { axis: int(0) }); // [n·k, h]
-  const back = inverse(tape, tape.op('Concat', chosen, { axis: int(0) }));
+  const back = inverse(tape, tape.op('Concat', chosen, { axis: int(0) }), pairs);
   const inOrder = tape.op('Gather', [byExpert, back], { axis: int(0) });
   const middle = tape.constant('axis_1', int64Tensor([1], [1]));
   const shape = tape.constant(
@@ -74,11 +78,21 @@ function pairsOf(tape: Tape, pairs: Value, expert: number): Value {
   return tape.op('Squeeze', [found, tape.constant('index_0', int64Tensor([0], [1]))]);
 }
 
-/** order [m], a permutation → the one that undoes it. */
-function inverse(tape: Tape, order: Value): Value {
+/**
+ * The first pair once more, where there is one. The runtime sums up a row that is alone in another order: with a second
+ * one a token gets the same bits whoever else chose its expert.
+ */
+function neverAlone(tape: Tape, found: Value): Value {
+  const zero = tape.constant('index_0', int64Tensor([0], [1]));
+  const one = tape.constant('index_1', int64Tensor([1], [1]));
+  return tape.op('Concat', [found, tape.op('Slice', [found, zero, one])], { axis: int(0) });
+}
+
+/** Where in order [m] each index of `like` stands: one of the places where it stands twice. */
+function inverse(tape: Tape, order: Value, like: Value): Value {
   const zero = tape.constant('scalar_0', int64Tensor([0], []));
   const one = tape.constant('scalar_1', int64Tensor([1], []));
   const count = tape.op('Size', [order]);
   const counting = tape.op('Range', [zero, count, one]);
-  return tape.op('ScatterElements', [order, order, counting], { axis: int(0) });
+  return tape.op('ScatterElements', [like, order, counting], { axis: int(0) });
 }
