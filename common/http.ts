@@ -64,7 +64,7 @@ export function finish(app: Express, log: Logger, shape: ErrorShape = errorBody)
 export function errorHandler(log: Logger, shape: ErrorShape = errorBody): ErrorRequestHandler {
   return function handleError(err: unknown, req, res, _next) {
     if (err instanceof ClientGoneError) return;
-    const error = fromRouter(err) ?? fromBodyParser(err) ?? toAppError(err);
+    const error = fromRouter(err) ?? fromBodyParser(err) ?? fromInflate(err) ?? toAppError(err);
     const id = req.get('x-request-id');
     if (error.status === 500)
       log.error({ err: error, requestId: id, path: req.path }, 'request failed');
@@ -85,8 +85,8 @@ function fromRouter(err: unknown): AppError | undefined {
 
 /** What express.json throws, in our codes. Its errors carry `type` (npm body-parser, "Errors"). */
 function fromBodyParser(err: unknown): AppError | undefined {
-  if (!(err instanceof Error) || err instanceof AppError) return undefined;
-  switch ('type' in err ? err.type : undefined) {
+  if (!(err instanceof Error) || !('type' in err)) return undefined;
+  switch (err.type) {
     case 'entity.too.large':
       return new AppError('BODY_TOO_LARGE', `reading the body: ${err.message}`, { cause: err });
     case 'entity.parse.failed':
@@ -101,12 +101,13 @@ function fromBodyParser(err: unknown): AppError | undefined {
     case 'entity.verify.failed':
       return new AppError('INVALID_REQUEST', `reading the body: ${err.message}`, { cause: err });
     default:
-      return fromStatus(err);
+      return undefined;
   }
 }
 
-/** A body that does not inflate has a status and no type. */
-function fromStatus(err: Error): AppError | undefined {
+/** What zlib makes of a body that does not inflate: it has a status, and no type. */
+function fromInflate(err: unknown): AppError | undefined {
+  if (!(err instanceof Error) || err instanceof AppError) return undefined;
   if (!('status' in err) || err.status !== 400) return undefined;
   return new AppError('INVALID_REQUEST', `reading the body: ${err.message}`, { cause: err });
 }
