@@ -8,6 +8,7 @@ import { clearCache, deleteModel, getCache, getModel, putModel } from './api/cac
 import { addDialects } from './api/dialects/routes.ts';
 import { getModels } from './api/models.ts';
 import { addNative } from './api/native/routes.ts';
+import { openApiDocument } from './api/openapi.ts';
 import { getState } from './api/state.ts';
 import { readAnyBody, readJsonBody } from './api/wire/read-body.ts';
 import { BodyThreads } from './api/wire/threads.ts';
@@ -57,6 +58,7 @@ export function createServerApp(options: AppOptions): Express {
     log: options.log,
     onDivergence: metrics.onDivergence,
   });
+  app.route('/openapi.json').get(getOpenApi()).all(methodNotAllowed('GET'));
   app
     .route('/v1/models')
     .get(getModels(catalog, cache, clock))
@@ -96,6 +98,13 @@ const answerLimits = (config: ServerConfig) => ({
   maxTopLogprobs: config.REFMODEL_MAX_TOP_LOGPROBS,
   maxAnswerValues: config.REFMODEL_MAX_ANSWER_VALUES,
 });
+
+function getOpenApi(): RequestHandler {
+  const document = openApiDocument();
+  return function openApi(_req, res) {
+    res.json(document);
+  };
+}
 
 const answerStanding: RequestHandler = function answerStanding(req, res, next) {
   const answer =
