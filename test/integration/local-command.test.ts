@@ -1,14 +1,12 @@
 // `refmodel local` as a person runs it: the real command, the real server, the trained model of the examples.
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { execFile, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { eventually } from '../support/gateway-kit.ts';
-import { type TemporaryFolder, temporaryFolder } from '../support/temporary-folder.ts';
+import { exampleManifest, isAlive, Local } from '../support/local-command.ts';
 
 const run = promisify(execFile);
 const root = resolve(import.meta.dirname, '../..');
@@ -22,129 +20,8 @@ const golden = JSON.parse(readFileSync(join(models, 'tiny-python-llama/golden.js
   rows: GoldenRow[];
 };
 
-const manifest = (name: string, idleTimeout: string) => `
-apiVersion: refmodel.dev/v1alpha1
-kind: ReferenceModel
-metadata: {name: ${name}}
-spec:
-  model: {persistentVolumeClaim: {claimName: models, path: tiny-python-llama}}
-  quantization: None
-  scaling: {idleTimeout: ${idleTimeout}}
-`;
-
-/** One `refmodel local`, its folders, and the processes below it. */
-class Local {
-  readonly child: ChildProcess;
-  readonly #folder: TemporaryFolder;
-  #printed = '';
-
-  private constructor(child: ChildProcess, folder: TemporaryFolder) {
-    this.child = child;
-    this.#folder = folder;
-    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      this.#printed += text;
-    });
-  }
-
-  static async start(text: string): Promise<Local> {
-    const folder = temporaryFolder();
-    const file = join(folder.path, 'models.yaml');
-    await writeFile(file, text);
-    await mkdir(join(folder.path, 'tmp'));
-    const flags = [
-      '--volume',
-      `models=${models}`,
-      '--port',
-      '0',
-      '--cache',
-      join(folder.path, 'cache'),
-    ];
-    const argv = ['--import', 'tsx', join(root, 'refmodel.ts'), 'local', file, ...flags];
-    const child = spawn(process.execPath, argv, {
-      cwd: root,
-      env: { ...process.env, TMPDIR: join(folder.path, 'tmp') },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    const local = new Local(child, folder);
-    await eventually(() => local.#printed.endsWith('\n\n') || local.#printed.includes("}'\n"));
-    return local;
-  }
-
-  get url(): string {
-    return /http:\/\/[\d.:]+/.exec(this.#printed)?.[0] ?? '';
-  }
-
-  /** The lines that a person would paste. */
-  get commands(): string[] {
-    return this.#printed.match(/curl .*/g) ?? [];
-  }
-
-  async score(input: number[][], model = 'default/tiny'): Promise<(number | null)[][]> {
-    const response = await fetch(`${this.url}/v1/logprobs`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ model, input_ids: input }),
-    });
-    assert.equal(response.status, 200, await response.clone().text());
-    return ((await response.json()) as { logprobs: (number | null)[][] }).logprobs;
-  }
-
-  /** Process ids of the servers that run now. */
-  servers(): number[] {
-    return descendants(this.child.pid ?? 0).filter((pid) => commandOf(pid).endsWith('server'));
-  }
-
-  all(): number[] {
-    return descendants(this.child.pid ?? 0);
-  }
-
-  /** Folders that the command made for itself. */
-  leftovers(): string[] {
-    return readdirSync(join(this.#folder.path, 'tmp')).filter((name) =>
-      name.startsWith('refmodel-'),
-    );
-  }
-
-  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
-    const exited = once(this.child, 'exit') as Promise<[number | null]>;
-    this.child.kill(signal);
-    return (await exited)[0];
-  }
-
-  remove(): void {
-    if (this.child.exitCode === null) this.child.kill('SIGKILL');
-    this.#folder[Symbol.dispose]();
-  }
-}
-
-const isAlive = (pid: number): boolean => {
-  try {
-    return !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-  } catch {
-    return false;
-  }
-};
-
-const commandOf = (pid: number): string => {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
-  } catch {
-    return '';
-  }
-};
-
-function descendants(pid: number): number[] {
-  try {
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
-    return children
-      .split(' ')
-      .filter(Boolean)
-      .map(Number)
-      .flatMap((child) => [child, ...descendants(child)]);
-  } catch {
-    return [];
-  }
-}
+const manifest = (name: string, idleTimeout: string) =>
+  exampleManifest(name, 'tiny-python-llama', idleTimeout);
 
 const isLinux = process.platform === 'linux';
 const hasCurl = spawnSync('curl', ['--version']).status === 0;
