@@ -6,12 +6,13 @@ import OpenAI from 'openai';
 import { eventually } from '../support/gateway-kit.ts';
 import { exampleManifest, Local } from '../support/local-command.ts';
 
-const read = <T>(folder: string): T =>
-  JSON.parse(readFileSync(`examples/models/${folder}/golden.json`, 'utf8')) as T;
-const language = read<{ rows: { input_ids: number[]; text: string; log_probs: number[] }[] }>(
-  'tiny-python-llama',
-);
-const judge = read<{ rows: { input_ids: number[]; scores: number[] }[] }>('tiny-python-reward');
+const read = (folder: string) => readFileSync(`examples/models/${folder}/golden.json`, 'utf8');
+const language = JSON.parse(read('tiny-python-llama')) as {
+  rows: { input_ids: number[]; text: string; log_probs: number[] }[];
+};
+const judge = JSON.parse(read('tiny-python-reward')) as {
+  rows: { input_ids: number[]; scores: number[] }[];
+};
 const rows = language.rows.slice(0, 3);
 const prompt = rows.map((row) => row.input_ids);
 
