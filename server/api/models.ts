@@ -13,13 +13,13 @@ export function getModels(
   const created = Math.floor(clock.now() / 1000);
   return function models(_req, res) {
     const loaded = new Map(cache.info().map(({ name, value }) => [name, value]));
-    const data = catalog.models.map(({ name }) => ({
+    const data = catalog.models.map(({ name, maxSequenceTokens }) => ({
       id: name,
       object: 'model',
       created,
       owned_by: 'refmodel',
       root: name,
-      max_model_len: loaded.get(name)?.maxSequenceTokens, // left out until the model was loaded
+      max_model_len: loaded.get(name)?.maxSequenceTokens ?? maxSequenceTokens, // its checkpoint may allow less
     }));
     res.json({ object: 'list', data });
   };
