@@ -6,9 +6,10 @@ import type { ModelCache } from '../model/cache/model-cache.ts';
 import type { LoadedModel } from '../model/loaded.ts';
 import type { Conversation, PlainText } from '../text/protocol.ts';
 import { type IdRow, readRows } from './rows.ts';
+import { isList, type List } from './wire/list.ts';
 
 /** Ids are looked at with the rows. */
-export type Prompt = readonly unknown[] | PlainText | ChatPrompt;
+export type Prompt = List | PlainText | ChatPrompt;
 
 export interface ChatPrompt extends Conversation {
   /** Of the text that the template makes: it writes special tokens itself, so mostly false. */
@@ -20,18 +21,18 @@ export interface ChatPrompt extends Conversation {
 /** `text`, `[text, …]`, `[id, …]` or `[[id, …], …]`; `isList` tells one prompt from a list with one. */
 export function readPrompts(
   field: string,
-  value: string | readonly unknown[],
+  value: string | List,
   addSpecialTokens: boolean,
 ): { prompts: Prompt[]; isList: boolean } {
   if (typeof value === 'string') {
     return { prompts: [{ text: value, addSpecialTokens }], isList: false };
   }
-  if (value.length > 0 && value.every((item) => typeof item === 'number')) {
+  if (value.length > 0 && value.every((item: unknown) => typeof item === 'number')) {
     return { prompts: [value], isList: false };
   }
-  const prompts = value.map((item, index): Prompt => {
+  const prompts = Array.from(value, (item, index): Prompt => {
     if (typeof item === 'string') return { text: item, addSpecialTokens };
-    if (Array.isArray(item)) return item;
+    if (isList(item)) return item;
     const message = `reading ${field}[${index}]: expected a text or a list of token ids`;
     throw new AppError('INVALID_REQUEST', message);
   });
@@ -58,7 +59,7 @@ export async function toIds(
   { texts, maxSequenceTokens: maxTokens }: LoadedModel,
   prompts: readonly Prompt[],
   signal: AbortSignal,
-): Promise<(readonly unknown[])[]> {
+): Promise<List[]> {
   const conversations = prompts.filter(isChat);
   const rendered =
     conversations.length > 0 ? await texts.call('chat', { conversations }, signal) : [];
@@ -69,9 +70,9 @@ export async function toIds(
     return { text, addSpecialTokens: prompt.addSpecialTokens };
   });
   const rows = (await texts.call('encode', { texts: plain, maxTokens }, signal)).values();
-  return prompts.map((prompt) => (isIds(prompt) ? prompt : Array.from(rows.next().value ?? [])));
+  return prompts.map((prompt) => (isIds(prompt) ? prompt : (rows.next().value ?? [])));
 }
 
-const isIds = (prompt: Prompt): prompt is readonly unknown[] => Array.isArray(prompt);
+const isIds = (prompt: Prompt): prompt is List => isList(prompt);
 const isText = (prompt: Prompt): prompt is PlainText | ChatPrompt => !isIds(prompt);
 const isChat = (prompt: Prompt): prompt is ChatPrompt => isText(prompt) && 'messages' in prompt;

@@ -11,10 +11,14 @@ const template =
 export type DialectKit = Awaited<ReturnType<typeof startDialectKit>>;
 
 /** `await using kit = await startDialectKit(…)` closes it. */
-export async function startDialectKit(options: BigramOptions = {}) {
+export async function startDialectKit(
+  options: BigramOptions = {},
+  env: Record<string, string> = {},
+) {
   const folder = await chatFolder(template);
   const kit = await startServerKit({
     load: new BigramModels({ folder: folder.path, ...options }).load,
+    env,
   });
   return {
     ...kit,

@@ -13,6 +13,7 @@ import type { Scored } from '../score.ts';
 import { sendJsonText } from '../send-text.ts';
 import { nextToken, shownIds } from './candidates.ts';
 import { type CompletionRow, type CompletionView, completionText } from './completion-text.ts';
+import { list } from './fields.ts';
 import { type AnswerLimits, checkTop } from './limits.ts';
 import { type DialectOptions, scorePrompts } from './scored.ts';
 
@@ -26,7 +27,7 @@ export const oneToken = z
 /** What only steers sampling is accepted and not applied, temperature among it. */
 export const completionsRequest = z.object({
   model: z.string().nullish(),
-  prompt: z.custom<readonly unknown[]>(Array.isArray, 'expected an array').or(z.string()),
+  prompt: list.or(z.string()),
   max_tokens: oneToken,
   n: z.literal(1, 'only 1 is supported').nullish(),
   stream: z.literal(false, 'streaming is not supported').nullish(),

@@ -7,6 +7,7 @@ import { clientSignal } from '../../../common/http.ts';
 import { float32Text } from '../float32.ts';
 import { parseBody } from '../schemas.ts';
 import { sendJsonText } from '../send-text.ts';
+import { list } from './fields.ts';
 import { rewardPrompts } from './rewarded.ts';
 import type { DialectOptions } from './scored.ts';
 import { sglangPrompts } from './sglang-request.ts';
@@ -14,7 +15,7 @@ import { sglangPrompts } from './sglang-request.ts';
 export const sglangClassifyRequest = z.object({
   model: z.string().nullish(),
   text: z.string().or(z.array(z.string())).nullish(),
-  input_ids: z.custom<readonly unknown[]>(Array.isArray, 'expected an array').nullish(),
+  input_ids: list.nullish(),
 });
 
 /** vLLM's bodies have `input` or `messages` instead. */

@@ -4,11 +4,12 @@ import { AppError } from '../../../common/errors.ts';
 import { type Asked, positionsFrom } from '../../model/scoring.ts';
 import { type Prompt, readPrompts } from '../prompts.ts';
 import { oneToken } from './completions.ts';
+import { list, numbers } from './fields.ts';
 import { type AnswerLimits, checkTop } from './limits.ts';
 
 /** One for all prompts, or a list with one for each. */
-const perPrompt = <T extends z.ZodType>(value: T) => value.or(z.array(value)).nullish();
-const tokenIds = z.array(z.int().min(0));
+const perPrompt = <T extends z.ZodType>(value: T) => value.or(numbers(z.array(value))).nullish();
+const tokenIds = numbers(z.array(z.int().min(0)));
 
 const samplingParams = z.object({
   max_new_tokens: oneToken,
@@ -19,7 +20,7 @@ const samplingParams = z.object({
 export const sglangRequest = z.object({
   model: z.string().nullish(),
   text: z.string().or(z.array(z.string())).nullish(),
-  input_ids: z.custom<readonly unknown[]>(Array.isArray, 'expected an array').nullish(),
+  input_ids: list.nullish(),
   sampling_params: perPrompt(samplingParams),
   return_logprob: perPrompt(z.boolean()),
   logprob_start_len: perPrompt(z.int().min(-1)),

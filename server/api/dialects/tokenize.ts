@@ -8,6 +8,7 @@ import { type ModelLookup, requestedModel } from '../requested-model.ts';
 import { readRows, toTokens } from '../rows.ts';
 import { parseBody } from '../schemas.ts';
 import { chatFields, chatPrompt } from './chat.ts';
+import { list } from './fields.ts';
 
 type Cache = Scoring['cache'];
 
@@ -19,7 +20,7 @@ const asText = z.object({
   add_special_tokens: z.boolean().nullish(),
   return_token_strs: z.boolean().nullish(),
 });
-const detokenizeRequest = z.object({ model, tokens: z.array(z.unknown()) });
+const detokenizeRequest = z.object({ model, tokens: list });
 
 export function postTokenize(lookup: ModelLookup, cache: Cache): RequestHandler {
   return async function tokenize(req, res) {
@@ -29,7 +30,7 @@ export function postTokenize(lookup: ModelLookup, cache: Cache): RequestHandler 
     using lease = await cache.acquire(model, signal);
     const { maxSequenceTokens, texts } = lease.value;
     const [tokens = []] = await toIds(lease.value, [prompt], signal);
-    const ids = tokens.map(Number);
+    const ids = Array.from(tokens, Number);
     setIdentity(res, lease.value);
     res.json({
       count: ids.length,

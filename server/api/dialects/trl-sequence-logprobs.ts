@@ -7,14 +7,16 @@ import { positionsFrom } from '../../model/scoring.ts';
 import { logprobText } from '../float32.ts';
 import { parseBody } from '../schemas.ts';
 import { sendJsonText } from '../send-text.ts';
+import type { List } from '../wire/list.ts';
 import { type CandidateRow, mostLikely } from './candidates.ts';
+import { list, numbers } from './fields.ts';
 import { checkTop } from './limits.ts';
 import { type DialectOptions, scorePrompts } from './scored.ts';
 
 export const sequenceLogprobsRequest = z.object({
   model: z.string().nullish(),
-  sequences: z.array(z.custom<readonly unknown[]>(Array.isArray, 'expected an array of token ids')),
-  prompt_lengths: z.array(z.int().min(0)),
+  sequences: z.array(list),
+  prompt_lengths: numbers(z.array(z.int().min(0))),
   top_logprobs: z.int().min(1).nullish(),
   temperature: z.number().positive().nullish(),
   response_format: z.enum(['json', 'binary']).nullish(),
@@ -45,10 +47,7 @@ export function postSequenceLogprobs(options: DialectOptions): RequestHandler {
   };
 }
 
-function checkLengths(
-  sequences: readonly (readonly unknown[])[],
-  lengths: readonly number[],
-): void {
+function checkLengths(sequences: readonly List[], lengths: readonly number[]): void {
   const wrong = sequences.findIndex(({ length }, r) => (lengths[r] ?? Number.NaN) > length);
   if (wrong >= 0) {
     const message = `reading prompt_lengths[${wrong}]: longer than the sequence`;

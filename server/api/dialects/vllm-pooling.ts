@@ -10,6 +10,7 @@ import type { Rewarded } from '../rewards.ts';
 import { parseBody } from '../schemas.ts';
 import { sendJsonText } from '../send-text.ts';
 import { chatFields, chatPrompt } from './chat.ts';
+import { list } from './fields.ts';
 import { rewardPrompts } from './rewarded.ts';
 import type { DialectOptions } from './scored.ts';
 
@@ -25,7 +26,7 @@ const common = {
 };
 export const poolingRequest = z.object({
   ...common,
-  input: z.string().or(z.custom<readonly unknown[]>(Array.isArray, 'expected a text or an array')),
+  input: z.string().or(list),
 });
 export const poolingChatRequest = z.object({ ...common, ...chatFields });
 type Options = z.output<z.ZodObject<typeof common>>;

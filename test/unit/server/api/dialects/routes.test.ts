@@ -51,3 +51,42 @@ for (const [labels, routes] of [
     }
   });
 }
+
+const long = Array.from({ length: 20 }, (_, i) => i + 1);
+const many = Array.from({ length: 20 }, () => [1, 2]);
+const zeros = long.map(() => 0);
+
+describe('long lists', () => {
+  for (const [labels, route, body] of [
+    [[], '/v1/completions', { prompt: long, echo: true, logprobs: 0 }],
+    [[], '/v1/completions', { prompt: [long], echo: true, logprobs: 0 }],
+    [[], '/inference/v1/generate', { token_ids: long, sampling_params: { prompt_logprobs: 0 } }],
+    [[], '/generate', { input_ids: long, return_logprob: true, logprob_start_len: 0 }],
+    [[], '/generate', { input_ids: many, return_logprob: true, logprob_start_len: zeros }],
+    [[], '/generate', { input_ids: [1, 2], return_logprob: true, token_ids_logprob: long }],
+    [[], '/get_sequence_logprobs', { sequences: many, prompt_lengths: zeros, top_logprobs: 1 }],
+    [[], '/detokenize', { tokens: long }],
+    [['good'], '/classify', { input: long }],
+    [['good'], '/classify', { input_ids: [long] }],
+    [['good'], '/v1/embeddings', { input: long }],
+  ] as const) {
+    it(`of ${Object.keys(body).join(', ')} mean the same to ${route} in a large body and in a small one`, async () => {
+      await using inline = await startDialectKit({ labels });
+      await using packed = await startDialectKit({ labels }, { REFMODEL_INLINE_BODY_BYTES: '1' });
+
+      const [small, large] = [await inline.post(route, body), await packed.post(route, body)];
+
+      assert.equal(small.status, 200, small.text);
+      assert.deepEqual(withoutIds(large.body), withoutIds(small.body));
+    });
+  }
+});
+
+/** What differs from answer to answer. */
+function withoutIds(body: unknown): unknown {
+  return JSON.parse(
+    JSON.stringify(body, (key, value: unknown) =>
+      ['id', 'request_id', 'created'].includes(key) ? 0 : value,
+    ),
+  );
+}
