@@ -1,10 +1,10 @@
 """The alternative on a GPU: per-token log-probabilities with Hugging Face transformers in bfloat16, eager and under
 torch.compile. Prints a line of JSON per figure, tokens per second of the rows as they were asked.
 
-  python3 alternative.py eager|compiled 1b|8b dense|group|mixed [rows×tokens …]
+  python3 alternative.py eager|compiled 1b|8b dense|group|mixed [rows x tokens … | file]
 
 dense: every position of whole batches. group: completions of 16 rows that share a prompt of 513 tokens, scored only.
-mixed: the rows of mixed.json (a list of [prompt, completion] lengths), right-padded in batches of 16 sorted by length.
+mixed: the rows of a JSON file (a list of [prompt, completion] lengths), right-padded in batches of 16 sorted by length.
 """
 import json
 import sys
@@ -51,7 +51,7 @@ def score(ids, scored):
     return torch.cat([tail(hidden[at], model.lm_head.weight, labels[at]) for at in parts])
 
 
-def seconds(run, times=5):
+def seconds(run, times=3):
     started = time.perf_counter()
     run()
     torch.cuda.synchronize()
@@ -85,7 +85,7 @@ elif work == "group":
     at = every(16 * 1024, device="cuda").view(16, 1024)[:, 512:1023].reshape(-1)
     tell("group", 16 * 1024, seconds(lambda: score(ids, at).cpu()))
 elif work == "mixed":
-    rows = sorted(json.load(open("mixed.json")), key=sum)
+    rows = sorted(json.load(open(shapes[0])), key=sum)
     batches = []
     for start in range(0, len(rows), 16):
         part = rows[start:start + 16]
