@@ -54,7 +54,7 @@ const disposed = new Error('disposed');
 
 export interface TimedSignal extends LinkedSignal {
   /** The time begins anew. */
-  restart(): void;
+  readonly restart: () => void;
 }
 
 /** `parent` that also fires with a TimeoutError after `ms`. */

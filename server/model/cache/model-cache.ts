@@ -1,7 +1,13 @@
 // Models in memory: one load per model however many wait for it, the least recently used ones out first,
 // none while it is leased. It does not know what a model is: something that takes memory, ends, and closes.
 import { isDeepStrictEqual } from 'node:util';
-import { abortable, linkSignals, type TimedSignal, why, withTimeout } from '../../../common/abort.ts';
+import {
+  abortable,
+  linkSignals,
+  type TimedSignal,
+  why,
+  withTimeout,
+} from '../../../common/abort.ts';
 import type { Clock } from '../../../common/clock.ts';
 import { AppError, type ErrorCode, toAppError } from '../../../common/errors.ts';
 import type { Logger } from '../../../common/log.ts';
