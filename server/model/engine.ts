@@ -4,7 +4,7 @@ import { AppError } from '../../common/errors.ts';
 import { encodeModel } from '../onnx/encode.ts';
 import type { Graph } from '../onnx/graph.ts';
 import type { Provider } from '../onnx/target.ts';
-import { memoryCode } from './out-of-memory.ts';
+import { failureCode } from './runtime-failure.ts';
 
 /** An array that goes in or comes out. */
 export type Feed =
@@ -33,7 +33,7 @@ export class Engine {
     this.#inputs = new Set(session.inputNames);
   }
 
-  /** Throws OUT_OF_MEMORY, OUT_OF_DEVICE_MEMORY, or LOAD_FAILED with the runtime's message. */
+  /** Throws LOAD_FAILED, or what `failureCode` makes of the runtime's message. RUNNER_DIED: end this process. */
   static async load(graph: Graph, { threads, provider = 'CPU' }: EngineOptions): Promise<Engine> {
     try {
       const options =
@@ -142,5 +142,5 @@ function engineError(
 ): AppError {
   if (err instanceof AppError) return err;
   const message = err instanceof Error ? err.message : String(err);
-  return new AppError(memoryCode(message, provider) ?? code, message, { cause: err });
+  return new AppError(failureCode(message, provider) ?? code, message, { cause: err });
 }

@@ -111,9 +111,16 @@ async function serve(call: Call): Promise<void> {
     answer = { id: call.id, result: await answerTo(call) };
   } catch (err: unknown) {
     const { code, message } = toAppError(err);
+    if (code === 'RUNNER_DIED') endAfter(message);
     answer = { id: call.id, error: { code, message } };
   }
   tell(answer);
+}
+
+/** The device is lost to this process: whoever asked hears that it ended, and the next call starts another. */
+function endAfter(message: string): never {
+  process.stderr.write(`refmodel runner: ${message}\n`);
+  process.exit(1);
 }
 
 // The terminal sends these to the whole group: the front drains first, and ends us when it is done.

@@ -11,7 +11,7 @@ describe('selfTest', () => {
 
   it('refuses a provider that is not there', { skip: withoutGpu === false }, async () => {
     await assert.rejects(selfTest({ provider: 'CUDA', type: 'bfloat16' }, 1), {
-      code: 'LOAD_FAILED',
+      code: 'PROVIDER_UNAVAILABLE',
     });
   });
 });
