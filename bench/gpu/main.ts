@@ -2,7 +2,7 @@
 // under torch.compile, by turns in one run. A line of JSON per figure, ratios at the end.
 //
 //   node --import tsx bench/gpu/main.ts [--python python3] [--folder /dev/shm/refmodel-bench] [--models 1b,8b]
-//     [--only dense,group,mixed,int8,cold,swap] [--compile] [--keep]
+//     [--only dense,group,mixed,int8,cold,swap] [--compile] [--keep] [--swaps 50]
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -23,6 +23,7 @@ const { values: options } = parseArgs({
     only: { type: 'string', default: 'dense,group,mixed,int8,cold,swap' },
     compile: { type: 'boolean', default: false },
     keep: { type: 'boolean', default: false },
+    swaps: { type: 'string', default: '50' },
   },
 });
 const root = options.folder;
@@ -176,7 +177,7 @@ async function measureSwap(): Promise<void> {
   const env = { ...serverEnvironment, REFMODEL_MAX_MODELS: '1' };
   await using server = await startServerProcess(models, env);
   const most: number[] = [];
-  for (let i = 0; i < 50; i++) {
+  for (let i = 0; i < Number(options.swaps); i++) {
     const name = models[i % 2]?.name ?? '';
     await score(server.url, name, dense(1, 16), 'safetensors');
     await fetch(`${server.url}/cache/${name}`, { method: 'DELETE' });
