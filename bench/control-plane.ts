@@ -24,6 +24,7 @@ const sizes = process.argv.slice(2).map(Number);
 const perNamespace = 100;
 const edits = 100;
 const woken = 100;
+const singles = 20;
 const system = 'refmodel-bench';
 const ports = { operator: 18_081, gateway: 18_080, gatewayAdmin: 18_082 };
 const never = new AbortController().signal;
@@ -100,7 +101,7 @@ async function wake(plane: ControlPlane): Promise<void> {
   const namespace = 'bench-wake';
   await apply(plane, [fakeNode('bench-1'), fakeNode('bench-2')]);
   await plane.kubectl(['create', 'namespace', namespace]);
-  const names = Array.from({ length: woken }, (_, i) => `w-${i}`);
+  const names = Array.from({ length: singles + woken }, (_, i) => `w-${i}`);
   const spec = { gpuClass: 'bench', placement: 'Dedicated' };
   await apply(
     plane,
@@ -108,20 +109,37 @@ async function wake(plane: ControlPlane): Promise<void> {
   );
   await eventually(async () => {
     const { items } = await plane.client.list(resources.deployments, { namespace }, never);
-    if (items.length < woken) throw new Error(`${items.length} pools`);
+    if (items.length < names.length) throw new Error(`${items.length} pools`);
   }, 120_000);
   await sleep(3000);
   const startedAt = Date.now();
   const scaled = follow(plane, namespace, 'deployments', startedAt);
   const created = follow(plane, namespace, 'pods', startedAt);
-  for (const name of names) void hold(`${namespace}/${name}`);
+  const [alone, together] = [names.slice(0, singles), names.slice(singles)];
+  const single: number[] = [];
+  for (const name of alone) {
+    const askedAt = Date.now() - startedAt;
+    void hold(`${namespace}/${name}`);
+    const pool = `rfm-model-${name}`;
+    await eventually(() => {
+      if (!scaled.times.has(pool)) throw new Error('not woken');
+    });
+    single.push((scaled.times.get(pool) ?? 0) - askedAt);
+  }
+  console.log(
+    `one after another: request → /scale seen p50 ${at(single, 0.5)}, p95 ${at(single, 0.95)} ms (wanted 100)`,
+  );
+  const rushAt = Date.now() - startedAt;
+  for (const name of together) void hold(`${namespace}/${name}`);
   await eventually(() => {
-    if (created.times.size < woken) throw new Error(`${created.times.size} pods`);
+    if (created.times.size < names.length) throw new Error(`${created.times.size} pods`);
   }, 120_000);
   scaled.stop.abort();
   created.stop.abort();
-  const figures = (times: ReadonlyMap<string, number>) =>
-    `p50 ${at([...times.values()], 0.5)}, p95 ${at([...times.values()], 0.95)} ms`;
+  const figures = (times: ReadonlyMap<string, number>) => {
+    const took = [...times.values()].map((time) => time - rushAt).filter((time) => time > 0);
+    return `p50 ${at(took, 0.5)}, p95 ${at(took, 0.95)} ms`;
+  };
   console.log(`${woken} models woken at once`);
   console.log(`  request → /scale written: ${figures(scaled.times)}`);
   console.log(`  request → pod created: ${figures(created.times)} (wanted 10000)`);
@@ -246,6 +264,7 @@ console.log(`${cpus()[0]?.model ?? 'unknown processor'}, ${availableParallelism(
   });
   let made = 0;
   for (const size of sizes.length > 0 ? sizes : [1000, 3000]) {
+    if (size === 0) continue; // wakes only
     await grow(plane, made, size);
     made = size;
     await observe(plane, operator, gateway, size);

@@ -34,13 +34,19 @@ export interface TransportOptions {
   observe?: (call: ApiCall) => void;
 }
 
+/** Calls at a time; others wait for their turn. */
+const maxConnections = 16;
+
 /** Larger answers are a defect: lists come in pages. Bytes. */
 const maxBodyBytes = 64 * 1024 * 1024;
 
 export class Transport {
   readonly #options: TransportOptions;
   readonly #server: URL;
-  readonly #agent: HttpAgent;
+  /** Of calls that end soon: few connections that are used again, since each costs a handshake on both sides. */
+  readonly #calls: HttpAgent;
+  /** Of watches, each of which keeps its connection. */
+  readonly #streams: HttpAgent;
   readonly #hasProxy: boolean;
 
   constructor(options: TransportOptions) {
@@ -52,14 +58,16 @@ export class Transport {
     this.#server = new URL(cluster.server);
     this.#hasProxy = Boolean(cluster.proxyUrl);
     const Agent = this.#server.protocol === 'http:' ? HttpAgent : HttpsAgent;
-    this.#agent = new Agent({ keepAlive: true, keepAliveMsecs: 15_000, scheduling: 'lifo' });
+    const kept = { keepAlive: true, keepAliveMsecs: 15_000, scheduling: 'lifo' } as const;
+    this.#calls = new Agent({ ...kept, maxSockets: maxConnections });
+    this.#streams = new Agent(kept);
   }
 
   /** The JSON of a 2xx answer. Throws KubernetesApiError, or the reason of `signal` when that fired. */
   async json(call: ApiRequest, signal: AbortSignal): Promise<unknown> {
     using limit = withTimeout(signal, this.#options.timeoutMs, this.#options.clock);
     try {
-      const answer = await this.#exchange(call, limit.signal);
+      const answer = await this.#exchange(call, this.#calls, limit.signal);
       return await readJson(call, answer);
     } catch (err) {
       throw asApiError(call, err, { caller: signal, limit });
@@ -71,7 +79,7 @@ export class Transport {
     const { clock, timeoutMs } = this.#options;
     const headers = withTimeout(signal, timeoutMs, clock);
     try {
-      const answer = await this.#exchange(call, headers.signal);
+      const answer = await this.#exchange(call, this.#streams, headers.signal);
       const end = () => answer.destroy();
       signal.addEventListener('abort', end, { once: true });
       answer.once('close', () => signal.removeEventListener('abort', end));
@@ -85,14 +93,19 @@ export class Transport {
   }
 
   close(): void {
-    this.#agent.destroy();
+    this.#calls.destroy();
+    this.#streams.destroy();
   }
 
-  async #exchange(call: ApiRequest, signal: AbortSignal): Promise<IncomingMessage> {
+  async #exchange(
+    call: ApiRequest,
+    agent: HttpAgent,
+    signal: AbortSignal,
+  ): Promise<IncomingMessage> {
     const started = this.#options.clock.now();
     let status = 0;
     try {
-      const answer = await this.#send(call, signal);
+      const answer = await this.#send(call, agent, signal);
       status = answer.statusCode ?? 0;
       if (status < 200 || status > 299) throw await refusal(call, answer);
       return answer;
@@ -103,9 +116,12 @@ export class Transport {
   }
 
   /** A kept connection may have been closed by the server just now; nothing was read from it: once more. */
-  async #send(call: ApiRequest, signal: AbortSignal): Promise<IncomingMessage> {
+  async #send(call: ApiRequest, agent: HttpAgent, signal: AbortSignal): Promise<IncomingMessage> {
     const body = call.body === undefined ? undefined : Buffer.from(JSON.stringify(call.body));
-    const options = await this.#requestOptions(call, body);
+    const options = {
+      ...(await this.#requestOptions(call, body)),
+      ...(!this.#hasProxy && { agent }),
+    };
     const first = await attempt(options, body, signal);
     if (first !== 'stale connection') return first;
     const second = await attempt({ ...options, agent: false }, body, signal);
@@ -131,7 +147,7 @@ export class Transport {
       },
     };
     await this.#options.config.applyToHTTPSOptions(options);
-    return this.#hasProxy ? options : { ...options, agent: this.#agent };
+    return options;
   }
 }
 
