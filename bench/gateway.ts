@@ -20,6 +20,7 @@ const turns = Number(process.env['BENCH_TURNS'] ?? 10);
 const waiters = 500;
 const rounds = 10;
 const abandoned = 10_000;
+const cycles = 1000;
 
 /** Milliseconds since the epoch, comparable between processes, to a fraction. */
 const epoch = (): number => performance.timeOrigin + performance.now();
@@ -103,6 +104,7 @@ async function client(): Promise<void> {
   await addedLatency({ podProcess, gatewayProcess }, { podPort, gatewayPort });
   await release({ podProcess, gatewayProcess, gatewayPort });
   await leak(gatewayProcess, gatewayPort);
+  await cycle(gatewayProcess, gatewayPort);
   podProcess.kill();
   gatewayProcess.kill();
 }
@@ -201,6 +203,27 @@ async function leak(gatewayProcess: ChildProcess, gatewayPort: number): Promise<
   const after = await ask(gatewayProcess, 'memory');
   const grown = ((after / before - 1) * 100).toFixed(2);
   console.log(`${abandoned} held and abandoned, after as many: heap ${grown} % (wanted ≤ 2)`);
+}
+
+/** A pod that goes and comes, and a request that is held in between. */
+async function cycle(gatewayProcess: ChildProcess, gatewayPort: number): Promise<void> {
+  const agent = newAgent();
+  const body = bodyOf(2048);
+  const run = async (count: number) => {
+    for (let done = 0; done < count; done++) {
+      await ask(gatewayProcess, 'down');
+      const answer = post(gatewayPort, agent, body);
+      while ((await ask(gatewayProcess, 'held')) < 1) await sleep(1);
+      await ask(gatewayProcess, 'up');
+      await answer;
+    }
+  };
+  await run(cycles);
+  const before = await ask(gatewayProcess, 'memory');
+  await run(cycles);
+  const grown = (((await ask(gatewayProcess, 'memory')) / before - 1) * 100).toFixed(2);
+  agent.destroy();
+  console.log(`${cycles} wakes, after as many: heap ${grown} % (wanted ≤ 2)`);
 }
 
 function leave(port: number, agent: Agent) {

@@ -32,6 +32,7 @@ describe('a real API server', { skip: noControlPlane }, () => {
       placement: 'Shared',
       preload: false,
       access: 'Anonymous',
+      hold: { maxRequests: 1000, maxBytes: '128Mi' },
       scaling: { minReplicas: 0, maxReplicas: 1, idleTimeout: '20m', concurrency: 20 },
       limits: { maxSequenceTokens: 8192, maxBatchTokens: 16384 },
     });
