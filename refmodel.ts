@@ -17,6 +17,10 @@ const commands: Record<string, { summary: string; load: () => Promise<{ main: Ma
     summary: 'route, hold and wake: the gateway of a cluster',
     load: () => import('./operator/gateway/main.ts'),
   },
+  score: {
+    summary: 'compute the log-probs of a data set',
+    load: () => import('./offline/main.ts'),
+  },
   operator: {
     summary: 'reconcile ReferenceModels into pods',
     load: () => import('./operator/controller/main.ts'),
