@@ -10,7 +10,7 @@ import { getModels } from './api/models.ts';
 import { addNative } from './api/native/routes.ts';
 import { openApiDocument } from './api/openapi.ts';
 import { getState } from './api/state.ts';
-import { readAnyBody, readJsonBody } from './api/wire/read-body.ts';
+import { readAnyBody, readBytes, readJsonBody } from './api/wire/read-body.ts';
 import { BodyThreads } from './api/wire/threads.ts';
 import type { Catalog } from './catalog.ts';
 import type { ServerConfig } from './config.ts';
@@ -41,7 +41,6 @@ export function createServerApp(options: AppOptions): Express {
   shutdown.addEventListener('abort', () => void threads.close(), { once: true });
   const admission = admit(admissionLimits(config));
   const bodies = bodyOptions(config, threads);
-  const body = [admission, ...readJsonBody(bodies)];
 
   const app = createApp();
   app.use(measure(metrics, clock));
@@ -64,7 +63,11 @@ export function createServerApp(options: AppOptions): Express {
     .get(getModels(catalog, cache, clock))
     .all(methodNotAllowed('GET'));
 
-  addDialects(app, body, { lookup, scoring, clock, limits: answerLimits(config) });
+  const dialectBodies = {
+    json: [admission, ...readJsonBody(bodies)],
+    bytes: [admission, ...readBytes(bodies)],
+  };
+  addDialects(app, dialectBodies, { lookup, scoring, clock, limits: answerLimits(config) });
 
   app
     .route('/cache')

@@ -122,10 +122,10 @@ describe('clients of refmodel local', {
     await assert.rejects(create({ prompt: [99_999] }), { code: 'TOKEN_OUT_OF_RANGE' });
   });
 
-  it('are answered by a plain fetch in the shapes of SGLang and prime-rl', async () => {
+  it('are answered by a plain fetch in the shapes of SGLang, prime-rl and the Open Inference Protocol', async () => {
     await eventually(() => local.servers().length === 0, 'nothing runs');
-    const post = async (path: string, body: object) => {
-      const response = await fetch(`${local.url}/default/tiny${path}`, {
+    const post = async (path: string, body: object, prefix = '/default/tiny') => {
+      const response = await fetch(`${local.url}${prefix}${path}`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify(body),
@@ -146,7 +146,18 @@ describe('clients of refmodel local', {
       sampling_params: { max_tokens: 1, prompt_logprobs: 1 },
     })) as { prompt_logprobs: (Record<string, { logprob: number }> | null)[] };
 
+    const inference = (await post(
+      '/v2/models/default/tiny/infer',
+      {
+        inputs: [
+          { name: 'input_ids', datatype: 'INT64', shape: [1, prompt[0]?.length], data: prompt[0] },
+        ],
+      },
+      '',
+    )) as { outputs: { data: (number | null)[] }[] };
+
     const want = rows[0]?.log_probs ?? [];
+    near(inference.outputs[0]?.data.slice(1) ?? [], want, 5e-5);
     near(
       sglang.meta_info.input_token_logprobs.slice(1).map(([value]) => value),
       want,

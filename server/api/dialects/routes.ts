@@ -4,6 +4,7 @@ import { methodNotAllowed } from '../../../common/http.ts';
 import { postCompletions } from './completions.ts';
 import { postInferenceGenerate } from './inference-generate.ts';
 import { postScoreEvaluation } from './llama-factory.ts';
+import { getInference, postInfer } from './open-inference.ts';
 import { postGetReward } from './openrlhf.ts';
 import type { DialectOptions } from './scored.ts';
 import { isSglangClassify, postSglangClassify } from './sglang-classify.ts';
@@ -13,11 +14,16 @@ import { getTokenizerInfo, postDetokenize, postTokenize } from './tokenize.ts';
 import { postSequenceLogprobs } from './trl-sequence-logprobs.ts';
 import { postClassify, postEmbeddings, postPooling } from './vllm-pooling.ts';
 
-/** `body` reads and admits a body. */
-export function addDialects(app: Express, body: RequestHandler[], options: DialectOptions): void {
+/** What admits a body and reads it: as JSON, or as bytes. */
+export interface DialectBodies {
+  json: RequestHandler[];
+  bytes: RequestHandler[];
+}
+
+export function addDialects(app: Express, bodies: DialectBodies, options: DialectOptions): void {
   const { lookup, scoring } = options;
   const post = (path: string, handler: RequestHandler) =>
-    app.route(path).post(body, handler).all(methodNotAllowed('POST'));
+    app.route(path).post(bodies.json, handler).all(methodNotAllowed('POST'));
   const get = (path: string, handler: RequestHandler) =>
     app.route(path).get(handler).all(methodNotAllowed('GET'));
 
@@ -40,6 +46,12 @@ export function addDialects(app: Express, body: RequestHandler[], options: Diale
   post('/remote_rm', postRemoteReward(options));
 
   post('/get_sequence_logprobs', postSequenceLogprobs(options));
+
+  app
+    .route('/v2/models/*model')
+    .get(getInference(options))
+    .post(bodies.bytes, postInfer(options))
+    .all(methodNotAllowed('GET', 'POST'));
 }
 
 /** SGLang and vLLM have one path for two bodies. */

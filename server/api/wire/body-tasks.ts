@@ -3,8 +3,8 @@ import { type PrintTask, printRows } from '../answer/print.ts';
 import { packNumbers, parseJson } from './json-body.ts';
 
 export type BodyTask =
-  /** `packs`: lists of numbers come back as typed arrays. */
-  | { readonly kind: 'Parse'; readonly bytes: Uint8Array; readonly packs: boolean }
+  /** Lists of numbers come back as typed arrays. */
+  | { readonly kind: 'Parse'; readonly bytes: Uint8Array }
   | { readonly kind: 'Print'; readonly rows: PrintTask };
 
 export interface BodyResult {
@@ -15,10 +15,7 @@ export interface BodyResult {
 
 /** Throws SyntaxError for what is not JSON. */
 export function perform(task: BodyTask): BodyResult {
-  if (task.kind === 'Parse') {
-    const value = parseJson(task.bytes);
-    return task.packs ? packNumbers(value) : { value, buffers: [] };
-  }
+  if (task.kind === 'Parse') return packNumbers(parseJson(task.bytes));
   const bytes = new TextEncoder().encode(printRows(task.rows));
   return { value: bytes, buffers: [bytes.buffer] };
 }

@@ -13,11 +13,11 @@ export interface BodyOptions {
   threads: Pick<BodyThreads, 'parse'>;
 }
 
-/** JSON alone, in plain arrays. */
+/** JSON alone; lists as `List` has them. */
 export const readJsonBody = (options: BodyOptions): RequestHandler[] => [
   requireType([mediaTypes.json]),
   rawBody(options),
-  replaceBody((_req, bytes) => readJson(bytes, { ...options, packs: false })),
+  replaceBody((_req, bytes) => readJson(bytes, options)),
 ];
 
 /** JSON, safetensors, or the binary form of the Open Inference Protocol; lists as `List` has them. */
@@ -27,9 +27,12 @@ export const readAnyBody = (options: BodyOptions): RequestHandler[] => [
   replaceBody(async (req, bytes) => {
     if (req.is(mediaTypes.safetensors)) return readSafetensorsBody(bytes);
     if (req.is(mediaTypes.oip)) return readOipBody(bytes, req.get(headerLengthHeader) ?? '');
-    return readJson(bytes, { ...options, packs: true });
+    return readJson(bytes, options);
   }),
 ];
+
+/** As it came. */
+export const readBytes = (options: BodyOptions): RequestHandler[] => [rawBody(options)];
 
 function requireType(types: readonly string[]): RequestHandler {
   return function requireContentType(req, _res, next) {
@@ -53,14 +56,11 @@ function replaceBody(read: (req: Request, bytes: Buffer) => Promise<unknown>): R
   };
 }
 
-async function readJson(
-  bytes: Buffer,
-  { maxInlineBytes, threads, packs }: BodyOptions & { packs: boolean },
-): Promise<unknown> {
+async function readJson(bytes: Buffer, { maxInlineBytes, threads }: BodyOptions): Promise<unknown> {
   if (bytes.byteLength === 0) return undefined;
   const value =
     bytes.byteLength > maxInlineBytes
-      ? await threads.parse(new Uint8Array(bytes), { packs }) // a copy that a thread can take over
+      ? await threads.parse(new Uint8Array(bytes)) // a copy that a thread can take over
       : parseInline(bytes);
   if (typeof value === 'object' && value !== null) return value;
   throw new AppError('MALFORMED_JSON', 'reading the body: it is not a JSON object');

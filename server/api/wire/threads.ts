@@ -23,9 +23,9 @@ export class BodyThreads {
     this.#count = count;
   }
 
-  /** Takes `bytes` over. `packs`: lists of numbers come as typed arrays. Throws MALFORMED_JSON. */
-  parse(bytes: Uint8Array<ArrayBuffer>, { packs }: { packs: boolean }): Promise<unknown> {
-    return this.#run({ kind: 'Parse', bytes, packs }, bytes.buffer);
+  /** Takes `bytes` over. Lists of numbers come as typed arrays. Throws MALFORMED_JSON. */
+  parse(bytes: Uint8Array<ArrayBuffer>): Promise<unknown> {
+    return this.#run({ kind: 'Parse', bytes }, bytes.buffer);
   }
 
   /** The text in UTF-8. */

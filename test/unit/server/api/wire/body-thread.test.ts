@@ -10,7 +10,7 @@ describe('the body thread', () => {
     try {
       const bytes = Buffer.from('[1]');
       // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has none
-      worker.postMessage({ id: 7, task: { kind: 'Parse', bytes, packs: true } });
+      worker.postMessage({ id: 7, task: { kind: 'Parse', bytes } });
 
       const [answer] = await once(worker, 'message');
 

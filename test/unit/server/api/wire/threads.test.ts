@@ -11,7 +11,7 @@ describe('BodyThreads', () => {
       const bodies = Array.from({ length: 6 }, (_, i) => ({ i, ids: Array(20).fill(i) }));
 
       const parsed = await Promise.all(
-        bodies.map((body) => threads.parse(bytesOf(JSON.stringify(body)), { packs: true })),
+        bodies.map((body) => threads.parse(bytesOf(JSON.stringify(body)))),
       );
       const printed = await threads.print({ kind: 'Id', values: Int32Array.of(1, -1) });
 
@@ -28,11 +28,11 @@ describe('BodyThreads', () => {
   it('tell what is not JSON, and go on', async () => {
     const threads = new BodyThreads(1);
     try {
-      await assert.rejects(threads.parse(bytesOf('{"a":'), { packs: true }), {
+      await assert.rejects(threads.parse(bytesOf('{"a":')), {
         code: 'MALFORMED_JSON',
       });
 
-      assert.deepEqual(await threads.parse(bytesOf('{}'), { packs: false }), {});
+      assert.deepEqual(await threads.parse(bytesOf('{}')), {});
     } finally {
       await threads.close();
     }
@@ -40,14 +40,14 @@ describe('BodyThreads', () => {
 
   it('fail those who wait when they are closed, and start anew for the next', async () => {
     const threads = new BodyThreads(1);
-    const waiting = assert.rejects(threads.parse(bytesOf('{}'), { packs: true }), {
+    const waiting = assert.rejects(threads.parse(bytesOf('{}')), {
       code: 'INTERNAL',
     });
 
     await threads.close();
 
     await waiting;
-    assert.deepEqual(await threads.parse(bytesOf('[]'), { packs: true }), []);
+    assert.deepEqual(await threads.parse(bytesOf('[]')), []);
     await threads.close();
   });
 });

@@ -1,0 +1,137 @@
+// The Open Inference Protocol, version 2: `logprobs` of a language model, padded to the longest row, `rewards` of a reward
+// model. In JSON, or with binary tensors where the request came with them.
+import type { Request, RequestHandler, Response } from 'express';
+import { AppError } from '../../../common/errors.ts';
+import { clientSignal } from '../../../common/http.ts';
+import { type CatalogModel, readInferencePath } from '../../contract.ts';
+import type { LoadedModel } from '../../model/loaded.ts';
+import { positionsFrom } from '../../model/scoring.ts';
+import { float32Text, logprobText } from '../float32.ts';
+import type { Scoring } from '../leased.ts';
+import { requestedModel } from '../requested-model.ts';
+import { sendJsonText } from '../send-text.ts';
+import { headerLengthHeader, readOipBody } from '../wire/oip-body.ts';
+import { describeTensors, type InferenceInputs, readInputs } from './open-inference-inputs.ts';
+import { rewardPrompts } from './rewarded.ts';
+import { type DialectOptions, scorePrompts } from './scored.ts';
+
+interface Tensor {
+  name: 'logprobs' | 'rewards';
+  /** NaN where nothing is known. */
+  values: Float32Array<ArrayBuffer>;
+  shape: [number, number];
+}
+
+export function getInference({ lookup, scoring }: DialectOptions): RequestHandler {
+  return async function inferenceModel(req, res) {
+    const { name, verb } = pathOf(req);
+    if (verb === 'infer') throw new AppError('METHOD_NOT_ALLOWED', 'GET is not allowed, use POST');
+    const signal = clientSignal(res);
+    const model = await requestedModel(lookup, req.headers, name, signal);
+    if (verb === 'ready') {
+      res.json({ name: model.name, ready: true });
+      return;
+    }
+    using lease = await scoring.cache.acquire(model, signal);
+    res.json(describeTensors(lease.value));
+  };
+}
+
+/** The body is bytes: its header may be all of it. */
+export function postInfer(options: DialectOptions): RequestHandler {
+  return async function infer(req, res) {
+    const { name, verb } = pathOf(req);
+    if (verb !== 'infer') throw new AppError('METHOD_NOT_ALLOWED', 'POST is not allowed, use GET');
+    const signal = clientSignal(res);
+    const body: Buffer = Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0);
+    const headerLength = req.get(headerLengthHeader);
+    const fields = readOipBody(body, headerLength ?? String(body.byteLength));
+    const inputs = readInputs(fields);
+    const asked = { name, inputs, temperature: readTemperature(fields['temperature']) };
+    const { loaded, tensor } = await compute(options, { req, res }, asked, signal);
+    const head = headOf(loaded, fields['request_id']);
+    if (headerLength === undefined) await sendJsonText(res, jsonText(head, tensor), signal);
+    else sendBinary(res, head, tensor);
+  };
+}
+
+function pathOf(req: Request) {
+  const path = readInferencePath(req.path);
+  if (path) return path;
+  throw new AppError('ROUTE_NOT_FOUND', `no route ${req.method} ${req.path}`);
+}
+
+function readTemperature(value: unknown): number | undefined {
+  if (value === undefined || (typeof value === 'number' && value > 0)) return value;
+  throw new AppError(
+    'INVALID_REQUEST',
+    'reading parameters.temperature: expected a number above 0',
+  );
+}
+
+/** What the model does decides what is computed; it is loaded to find out. */
+async function compute(
+  options: DialectOptions,
+  exchange: { req: Request; res: Response },
+  asked: { name: string; inputs: InferenceInputs; temperature: number | undefined },
+  signal: AbortSignal,
+): Promise<{ loaded: LoadedModel; tensor: Tensor }> {
+  const { lookup, scoring } = options;
+  const { name, inputs, temperature } = asked;
+  const model = await requestedModel(lookup, exchange.req.headers, name, signal);
+  const task = await taskOf(scoring.cache, model, signal);
+  const request = { model: model.name, field: 'inputs', prompts: inputs.prompts };
+  if (task === 'Reward') {
+    const { loaded, rewards } = await rewardPrompts(options, exchange, request, signal);
+    const width = loaded.session.labels.length;
+    const values = new Float32Array(rewards.length * width);
+    for (const [r, scores] of rewards.entries()) values.set(scores, r * width);
+    return { loaded, tensor: { name: 'rewards', values, shape: [rewards.length, width] } };
+  }
+  const ask = (length: number) => ({
+    positions: positionsFrom(1, length),
+    ...(temperature !== undefined && { temperature }),
+  });
+  const { loaded, rows } = await scorePrompts(options, exchange, { ...request, ask }, signal);
+  const scores = rows.map(({ values }) => values.logprobs);
+  return { loaded, tensor: padded(scores, inputs.places) };
+}
+
+async function taskOf(cache: Scoring['cache'], model: CatalogModel, signal: AbortSignal) {
+  using lease = await cache.acquire(model, signal);
+  return lease.value.session.identity.task;
+}
+
+function padded(scores: readonly Float32Array[], places: InferenceInputs['places']): Tensor {
+  const lengths = places.map(({ length }, r) => Math.max(length, (scores[r]?.length ?? 0) + 1));
+  const longest = Math.max(...lengths);
+  const values = new Float32Array(scores.length * longest).fill(Number.NaN);
+  for (const [r, row] of scores.entries()) {
+    values.set(row, r * longest + (places[r]?.start ?? 0) + 1);
+  }
+  return { name: 'logprobs', values, shape: [scores.length, longest] };
+}
+
+const headOf = ({ model, session }: LoadedModel, id: unknown) => ({
+  model_name: model.name,
+  model_version: session.identity.revision,
+  ...(typeof id === 'string' && { id }),
+});
+
+function* jsonText(head: object, { name, values, shape }: Tensor): Generator<string> {
+  yield `${JSON.stringify(head).slice(0, -1)},"outputs":[{"name":"${name}","datatype":"FP32"`;
+  yield `,"shape":${JSON.stringify(shape)},"data":[`;
+  const print = name === 'logprobs' ? logprobText : float32Text;
+  for (const [i, value] of values.entries()) {
+    yield `${i === 0 ? '' : ','}${Number.isNaN(value) ? 'null' : print(value)}`;
+  }
+  yield ']}]}';
+}
+
+function sendBinary(res: Response, head: object, { name, values, shape }: Tensor): void {
+  const parameters = { binary_data_size: values.byteLength };
+  const outputs = [{ name, datatype: 'FP32', shape, parameters }];
+  const header = Buffer.from(JSON.stringify({ ...head, outputs }));
+  res.setHeader(headerLengthHeader, String(header.byteLength));
+  res.type('application/octet-stream').send(Buffer.concat([header, Buffer.from(values.buffer)]));
+}
