@@ -1,6 +1,7 @@
 // Writes a Llama checkpoint with random weights in bfloat16: as large as a real one, and worth nothing else.
 import {
   closeSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   openSync,
@@ -61,6 +62,12 @@ const configOf = (shape: Shape) => ({
   torch_dtype: 'bfloat16',
 });
 
+/** So that a conversion calibrates on a text, as it does with real models. */
+const tokenizer = {
+  folder: 'examples/models/tiny-python-llama',
+  files: ['tokenizer.json', 'tokenizer_config.json'],
+};
+
 /** Writes `folder`, unless it is there. */
 export function writeRandomCheckpoint(folder: string, shape: Shape): void {
   const file = join(folder, 'model.safetensors');
@@ -68,6 +75,9 @@ export function writeRandomCheckpoint(folder: string, shape: Shape): void {
   mkdirSync(folder, { recursive: true });
   const config = configOf(shape);
   writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
+  for (const name of tokenizer.files) {
+    copyFileSync(join(tokenizer.folder, name), join(folder, name));
+  }
   const specs = new Map(describeModel(config).tensors.map((spec) => [spec.name, spec]));
   const tensors = [...specs.values()].map(({ name, shape }) => ({
     name,
