@@ -51,7 +51,7 @@ export interface Observed {
 }
 
 /** At most this many tokens in a passage: bounds memory, and the time in which the process answers nothing. */
-const passageTokens = 1024;
+const passageTokens = 512;
 
 /** `rows` in passages, in their order. */
 export function passagesOf(blueprint: Blueprint, rows: readonly Int32Array[]): Passage[] {
