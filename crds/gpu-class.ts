@@ -39,6 +39,29 @@ const rolloutAmount = z
   .max(8)
   .regex(/^[0-9]{1,4}%?$/);
 
+const isNone = (amount: string): boolean => /^0+%?$/.test(amount);
+const none = (field: string, byDefault: string) =>
+  `(has(self.${field}) ? self.${field} : '${byDefault}').matches('^0+%?$')`;
+
+const rollout = checked(
+  z.object({
+    maxSurge: rolloutAmount.default('1').describe('Pods above the wanted number: "1", "25%".'),
+    maxUnavailable: rolloutAmount
+      .default('0')
+      .describe(
+        'Pods below the wanted number: "0", "25%". With maxSurge 0, where no GPU is spare.',
+      ),
+    drainTimeout: duration.default('2m').describe('Time that requests in flight get at the end.'),
+  }),
+  ({ maxSurge, maxUnavailable }) => !isNone(maxSurge) || !isNone(maxUnavailable),
+  {
+    rule: `!${none('maxSurge', '1')} || !${none('maxUnavailable', '0')}`,
+    message:
+      'spec.rollout.maxSurge and maxUnavailable must not both be 0: no pod could be replaced',
+    reason: 'FieldValueInvalid',
+  },
+);
+
 export const gpuClassSpec = z.object({
   executionProvider: z.enum(executionProviders).describe('What ONNX Runtime computes on.'),
   resources: z
@@ -72,16 +95,7 @@ export const gpuClassSpec = z.object({
   cache: cache
     .prefault({})
     .describe('Volume of converted models. Default: an emptyDir that ends with the pod.'),
-  rollout: z
-    .object({
-      maxSurge: rolloutAmount.default('1').describe('Pods above the wanted number: "1", "25%".'),
-      maxUnavailable: rolloutAmount
-        .default('0')
-        .describe('Pods below the wanted number: "0", "25%".'),
-      drainTimeout: duration.default('2m').describe('Time that requests in flight get at the end.'),
-    })
-    .prefault({})
-    .describe('How pods are replaced when the class changes.'),
+  rollout: rollout.prefault({}).describe('How pods are replaced when the class changes.'),
 });
 export type GPUClassSpec = z.output<typeof gpuClassSpec>;
 

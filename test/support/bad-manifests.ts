@@ -149,4 +149,9 @@ export const badManifests: BadManifest[] = [
     manifest: classManifest({ spec: { cache: { emptyDir: {}, hostPath: { path: '/x' } } } }),
     field: 'spec.cache',
   },
+  {
+    name: 'class whose pods can never be replaced',
+    manifest: classManifest({ spec: { rollout: { maxSurge: '0%', maxUnavailable: '0' } } }),
+    field: 'spec.rollout',
+  },
 ];
