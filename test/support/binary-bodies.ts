@@ -101,6 +101,25 @@ export function readOip(bytes: Buffer, headerLength: number) {
   return { header, tensors: Object.fromEntries(tensors) };
 }
 
+/** The tensors of an answer as a client has them that does not look into them; `metadata` stays unread. */
+export function viewTensors(bytes: Buffer, headerLength: number, start: number): Uint8Array[] {
+  const header = JSON.parse(bytes.toString('utf8', start, start + headerLength));
+  const sizes: number[] =
+    header.outputs?.map(
+      (output: { parameters: { binary_data_size: number } }) => output.parameters.binary_data_size,
+    ) ??
+    Object.entries(header).flatMap(([name, value]) => {
+      if (name === '__metadata__') return [];
+      const [from, to] = (value as { data_offsets: [number, number] }).data_offsets;
+      return [to - from];
+    });
+  let at = start + headerLength;
+  return sizes.map((size) => {
+    at += size;
+    return Uint8Array.prototype.slice.call(bytes, at - size, at); // aligned: any typed array goes over it
+  });
+}
+
 function numbersOf(type: string, buffer: ArrayBuffer): number[] {
   if (type === 'F32' || type === 'FP32') return [...new Float32Array(buffer)];
   if (type === 'F64' || type === 'FP64') return [...new Float64Array(buffer)];

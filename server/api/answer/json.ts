@@ -5,28 +5,40 @@ import { type PrintTask, printRows } from './print.ts';
 
 /** Values that are printed at once, more for a single row that has more. */
 const pieceValues = 1 << 15;
-/** So few are printed without a thread. */
+/** So few are printed at once, without a thread. */
 const fewValues = 1 << 13;
+
+export const isShort = (answer: Answer): boolean => countValues(answer) <= fewValues;
+
+/** All of a short answer. */
+export function shortText(answer: Answer): string {
+  let text = '';
+  for (const part of partsOf(answer)) text += typeof part === 'string' ? part : printRows(part);
+  return text;
+}
 
 export async function* jsonText(
   answer: Answer,
   threads: Pick<BodyThreads, 'print'>,
 ): AsyncGenerator<string | Uint8Array> {
-  const print =
-    countValues(answer) <= fewValues ? printRows : (task: PrintTask) => threads.print(task);
+  for (const part of partsOf(answer)) {
+    yield typeof part === 'string' ? part : await threads.print(part);
+  }
+}
+
+/** Text, and between it what is to be printed. */
+function* partsOf(answer: Answer): Generator<string | PrintTask> {
   const rest = JSON.stringify(answer.rest);
   const columns = [...answer.positions, ...answer.rows];
   let mark = '{';
   for (const column of columns) {
     yield `${mark}${JSON.stringify(column.name)}:[`;
     mark = '],';
+    const offsets = answer.positions.includes(column) ? answer.offsets : undefined;
     let separator = '';
-    for (const task of tasksOf(
-      column,
-      answer.positions.includes(column) ? answer.offsets : undefined,
-    )) {
+    for (const task of tasksOf(column, offsets)) {
       yield separator;
-      yield await print(task);
+      yield task;
       separator = ',';
     }
   }

@@ -7,7 +7,7 @@ import type { Request, Response } from 'express';
 import type { BodyThreads } from '../wire/threads.ts';
 import { type BinaryAnswer, mediaTypes, oipAnswer, safetensorsAnswer } from './binary.ts';
 import { type Answer, countValues } from './columns.ts';
-import { jsonText } from './json.ts';
+import { isShort, jsonText, shortText } from './json.ts';
 
 /** Node.js has it from 22.15 on. */
 const createZstd: unknown = Reflect.get(zlib, 'createZstdCompress');
@@ -30,6 +30,10 @@ export async function sendAnswer(
   res.type(mediaTypes.json);
   const compressor =
     countValues(answer) < minCompressedValues ? undefined : compressorFor(req, res);
+  if (!compressor && isShort(answer)) {
+    res.end(shortText(answer));
+    return;
+  }
   const text = jsonText(answer, threads);
   try {
     await (compressor
