@@ -36,6 +36,7 @@ with tempfile.TemporaryDirectory() as output:
             max_steps=3,
             per_device_train_batch_size=8,
             num_generations=4,
+            temperature=0.9,  # scales the log-probs of policy and reference alike
             max_completion_length=16,
             model_init_kwargs={"dtype": "float32"},
             logging_steps=1,
