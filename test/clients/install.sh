@@ -8,6 +8,10 @@ stamp=$({ cat "$here/requirements.txt"; echo "$lm_eval"; python3 --version; } | 
 folder=${CLIENTS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/refmodel-python}/$stamp
 
 if [ ! -e "$folder/complete" ]; then
+  python3 -c 'import venv, sys; sys.exit(sys.version_info < (3, 11))' || {
+    echo "install.sh: needs Python 3.11 or newer, with venv" >&2
+    exit 1
+  }
   rm -rf "$folder"
   python3 -m venv "$folder"
   pip=("$folder/bin/pip" install --quiet --no-cache-dir --disable-pip-version-check)
