@@ -7,7 +7,7 @@ node_modules/.installed: package.json package-lock.json .npmrc
 	npm ci --no-audit --no-fund
 	@touch $@
 
-dist/.built: node_modules/.installed tsconfig.json tsconfig.build.json refmodel.ts $(shell find common crds offline operator server -name '*.ts')
+dist/.built: node_modules/.installed tsconfig.json tsconfig.build.json refmodel.ts $(shell find common crds operator server -name '*.ts')
 	npm run --silent build
 	@touch $@
 

@@ -19,7 +19,7 @@ const commands: Record<string, { summary: string; load: () => Promise<{ main: Ma
   },
   score: {
     summary: 'compute the log-probs of a data set',
-    load: () => import('./offline/main.ts'),
+    load: () => import('./server/offline/main.ts'),
   },
   operator: {
     summary: 'reconcile ReferenceModels into pods',

@@ -1,6 +1,6 @@
 // Lines of a data set: what of each is scored, and what comes of it. Pure.
 import { z } from 'zod';
-import { AppError } from '../common/errors.ts';
+import { AppError } from '../../common/errors.ts';
 
 const ids = z.array(z.int().min(0)).min(1);
 /** A sequence, or a prompt with an answer that was chosen and one that was rejected. */

@@ -1,7 +1,7 @@
 // A service that scores: asks it in batches, waits as it says while it wakes or has too much to do.
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
-import { AppError } from '../common/errors.ts';
+import { AppError } from '../../common/errors.ts';
 import type { Item, Scores } from './items.ts';
 
 const answer = z.object({

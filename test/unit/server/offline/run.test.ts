@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import type { Item } from '../../../offline/items.ts';
-import { scoreFile } from '../../../offline/run.ts';
-import { temporaryFolder } from '../../support/temporary-folder.ts';
+import type { Item } from '../../../../server/offline/items.ts';
+import { scoreFile } from '../../../../server/offline/run.ts';
+import { temporaryFolder } from '../../../support/temporary-folder.ts';
 
 const signal = new AbortController().signal;
 const lines = (count: number) =>

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { outputLine, readItem, tokensOf } from '../../../offline/items.ts';
+import { outputLine, readItem, tokensOf } from '../../../../server/offline/items.ts';
 
 describe('a line of a data set', () => {
   it('is a sequence', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { progressText } from '../../../offline/progress.ts';
+import { progressText } from '../../../../server/offline/progress.ts';
 
 describe('progressText', () => {
   it('is a bar on a terminal, and a line elsewhere', () => {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { readItem } from '../../../offline/items.ts';
-import { scoreItems } from '../../../offline/service.ts';
-import { BigramModels, bigram } from '../../support/bigram-model.ts';
-import { startServerKit } from '../../support/server-kit.ts';
+import { readItem } from '../../../../server/offline/items.ts';
+import { scoreItems } from '../../../../server/offline/service.ts';
+import { BigramModels, bigram } from '../../../support/bigram-model.ts';
+import { startServerKit } from '../../../support/server-kit.ts';
 
 const signal = new AbortController().signal;
 const items = [

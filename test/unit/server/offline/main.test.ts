@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { main } from '../../../offline/main.ts';
-import { goldenRows } from '../../support/engine-kit.ts';
-import { temporaryFolder } from '../../support/temporary-folder.ts';
+import { main } from '../../../../server/offline/main.ts';
+import { goldenRows } from '../../../support/engine-kit.ts';
+import { temporaryFolder } from '../../../support/temporary-folder.ts';
 
 describe('refmodel score', () => {
   it('needs a model, an input and an output', async () => {

@@ -3,8 +3,8 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { stat } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { AppError } from '../common/errors.ts';
-import { modulePath } from '../common/module.ts';
+import { AppError } from '../../common/errors.ts';
+import { modulePath } from '../../common/module.ts';
 import { progressText } from './progress.ts';
 import { type Progress, scoreFile } from './run.ts';
 import { scoreItems } from './service.ts';
@@ -106,7 +106,7 @@ function positive(name: string, text: string): number {
 /** The service at an address, or one of our own for as long as it is needed. */
 async function openService({ model, volumes }: Flags): Promise<AsyncDisposable & { url: string }> {
   if (/^https?:\/\//.test(model)) return { url: model, [Symbol.asyncDispose]: async () => {} };
-  const file = modulePath(import.meta.url, '../refmodel');
+  const file = modulePath(import.meta.url, '../../refmodel');
   const args = [
     'local',
     model,
