@@ -14,7 +14,7 @@ const declarations = new Set([
   'server/text/protocol.ts',
 ]);
 
-const sources = ['common', 'crds', 'offline', 'operator', 'server'].flatMap((folder) =>
+const sources = ['common', 'crds', 'operator', 'server'].flatMap((folder) =>
   readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.ts'))
     .map((name) => `${folder}/${name}`),
