@@ -276,5 +276,6 @@ function at(values: readonly number[], share: number): number {
 }
 const ms = (values: readonly number[], share: number): string => at(values, share).toFixed(2);
 
+process.once('disconnect', () => process.exit()); // the client has failed
 const roles: Record<string, () => Promise<void>> = { pod, gateway, client };
 await roles[process.argv[2] ?? 'client']?.();
