@@ -56,7 +56,7 @@ describe('PoolReconciler', () => {
   it('opens the pods that have no word on traffic before the Service asks for it, and no closed one', async () => {
     await using t = await controllerKit();
     t.putClass();
-    t.putModel('a');
+    t.putModel('a', { scaling: { minReplicas: 1 } }); // else the open one would go too
     const labelled = (name: string, labels: object) => {
       const pod = readyPod(name);
       return { ...pod, metadata: { ...pod.metadata, labels } } as never;
@@ -66,7 +66,7 @@ describe('PoolReconciler', () => {
     t.server.put(pods, labelled('pod-2', { ...ofPool, 'refmodel.dev/traffic': 'closed' }));
 
     await t.start();
-    await t.reason('a', 'Available', 'OnDemand');
+    await t.until(() => t.server.get(services, pool, 'rl') !== undefined);
 
     const trafficOf = (name: string) =>
       t.server.get(pods, name, 'rl')?.metadata.labels?.['refmodel.dev/traffic'];
