@@ -3,9 +3,8 @@
 {{- end }}
 
 {{- define "refmodel.cudaImage" -}}
-{{- with .Values.image -}}
-{{ .repository }}:{{ .cudaTag | default (printf "%s-cuda" (.tag | default $.Chart.AppVersion)) }}
-{{- end }}
+{{- $tag := .Values.image.tag | default .Chart.AppVersion -}}
+{{ .Values.image.repository }}:{{ .Values.image.cudaTag | default (printf "%s-cuda" $tag) }}
 {{- end }}
 
 {{/* Labels of one component: (dict "root" $ "component" "gateway") */}}
@@ -14,12 +13,16 @@ app.kubernetes.io/name: refmodel
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
-{{- define "refmodel.labels" -}}
+{{- define "refmodel.ownLabels" -}}
 {{ include "refmodel.selector" . }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
+{{- end }}
+
+{{- define "refmodel.labels" -}}
+{{ merge (include "refmodel.ownLabels" . | fromYaml) .root.Values.labels | toYaml }}
 {{- end }}
 
 {{/* What the restricted Pod Security Standard asks of a pod. */}}
