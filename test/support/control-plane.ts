@@ -30,6 +30,10 @@ export const noControlPlane =
     ? undefined
     : `no API server: set REFMODEL_TEST_KUBECONFIG, or build one with test/cluster/build.sh into ${binaries}`;
 
+/** A program that was built, or else is installed. */
+export const programPath = (name: string): string =>
+  existsSync(join(binaries, name)) ? join(binaries, name) : name;
+
 /** Pods become ready by themselves only where kwok plays them. */
 export const hasKwok = process.env['REFMODEL_TEST_KUBECONFIG'] === undefined;
 
@@ -59,9 +63,10 @@ export async function startControlPlane(): Promise<ControlPlane> {
     timeoutMs: 10_000,
     userAgent: 'test',
   });
-  const program = existsSync(join(binaries, 'kubectl')) ? join(binaries, 'kubectl') : 'kubectl';
   const kubectl = async (args: string[], input?: string) => {
-    const call = run(program, ['--kubeconfig', kubeconfig, ...args], { maxBuffer: 16 << 20 });
+    const call = run(programPath('kubectl'), ['--kubeconfig', kubeconfig, ...args], {
+      maxBuffer: 16 << 20,
+    });
     call.child.stdin?.end(input);
     return (await call).stdout;
   };

@@ -1,0 +1,112 @@
+// What helm and a real API server say to the chart, with many values, and to the examples.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { after, before, describe, it } from 'node:test';
+import { promisify } from 'node:util';
+import {
+  type ControlPlane,
+  noControlPlane,
+  programPath,
+  startControlPlane,
+} from '../support/control-plane.ts';
+
+const run = promisify(execFile);
+const namespace = 'refmodel-chart';
+
+const helm = async (args: string[]): Promise<string> =>
+  (await run(programPath('helm'), args, { maxBuffer: 16 << 20 })).stdout;
+
+function rendered(values: readonly string[]): Promise<string> {
+  const sets = values.flatMap((value) => ['--set', value]);
+  return helm(['template', 'refmodel', 'charts/refmodel', '--namespace', namespace, ...sets]);
+}
+
+const matrix: { name: string; values: string[] }[] = [
+  { name: 'as it is', values: [] },
+  { name: 'without the definitions', values: ['crds.enabled=false'] },
+  { name: 'with definitions that go with it', values: ['crds.keep=false'] },
+  {
+    name: 'with labels of a team, the chart’s own among them',
+    values: ['labels.team=rl', 'labels.app\\.kubernetes\\.io/name=other'],
+  },
+  {
+    name: 'behind a proxy and a mirror',
+    values: ['proxy.https=http://proxy:3128', 'huggingFace.endpoint=https://hub.example'],
+  },
+  { name: 'offline', values: ['huggingFace.offline=true', 'logLevel=debug'] },
+  {
+    name: 'with a registry of its own',
+    values: [
+      'image.repository=r.example/refmodel',
+      'image.tag=2.0.0',
+      'image.pullSecrets[0].name=registry',
+    ],
+  },
+  {
+    name: 'on nodes of its own, above others',
+    values: ['operator', 'gateway'].flatMap((process) => [
+      `${process}.priorityClassName=system-cluster-critical`,
+      `${process}.nodeSelector.role=system`,
+      `${process}.tolerations[0].key=system`,
+      `${process}.tolerations[0].operator=Exists`,
+    ]),
+  },
+  {
+    name: 'with one of each, and one class less',
+    values: ['operator.replicas=1', 'gateway.replicas=1', 'gpuClasses.l4-24gb=null'],
+  },
+];
+
+const refused: { values: string; says: RegExp }[] = [
+  { values: 'gateway.replica=1', says: /replica/ },
+  { values: 'gateway.replicas=0', says: /replicas/ },
+  { values: 'logLevel=loud', says: /logLevel/ },
+  { values: 'huggingFace.endpoint=hub.example', says: /endpoint/ },
+  { values: 'gpuClasses.cpu.spec.memory=lots', says: /memory/ },
+  { values: 'gpuClasses.cpu.spec.memry=4Gi', says: /memry/ },
+];
+
+describe('the chart', { skip: noControlPlane }, () => {
+  let plane: ControlPlane;
+  before(async () => {
+    plane = await startControlPlane();
+    await plane.kubectl(['create', 'namespace', namespace]).catch(() => {});
+  });
+  after(() => plane[Symbol.asyncDispose]());
+
+  it('passes helm lint', async () => {
+    assert.match(await helm(['lint', '--strict', 'charts/refmodel']), /0 chart\(s\) failed/);
+  });
+
+  for (const { name, values } of matrix) {
+    it(`is taken by the API server ${name}`, async () => {
+      const manifest = await rendered(values);
+
+      const answer = await plane.kubectl(
+        ['apply', '--dry-run=server', '--namespace', namespace, '-f', '-'],
+        manifest,
+      );
+      const given = manifest.match(/^kind: /gm)?.length;
+      const taken = answer.match(/\(server dry run\)$/gm)?.length;
+      assert.equal(taken, given);
+    });
+  }
+
+  for (const { values, says } of refused) {
+    it(`is refused by helm with ${values}`, async () => {
+      await assert.rejects(rendered([values]), (err: { stderr: string }) => says.test(err.stderr));
+    });
+  }
+
+  it('keeps its own labels, which Services select by', async () => {
+    const manifest = await rendered(['labels.app\\.kubernetes\\.io/name=other']);
+
+    assert.doesNotMatch(manifest, /name: other/);
+  });
+
+  it('has examples that the API server takes as they are', async () => {
+    const answer = await plane.kubectl(['apply', '--dry-run=server', '-f', 'examples']);
+
+    assert.match(answer, /referencemodel\.refmodel\.dev\/tulu-70b created/);
+  });
+});
