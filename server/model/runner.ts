@@ -88,7 +88,6 @@ async function reward(rows: readonly RewardRow[]): Promise<Float32Array[]> {
   return rows.map((_, r) => rewards.slice(r * length, (r + 1) * length));
 }
 
-/** The methods, by the names under which they are called. */
 /** The runtime sums up a row that is alone in another order: with a second one it gets the bits that it has in a batch. */
 const atLeastTwo = (last: Int32Array): Int32Array =>
   last.length === 1 ? Int32Array.of(...last, ...last) : last;
