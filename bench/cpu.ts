@@ -139,7 +139,8 @@ async function shareds(session: Session, size: number, half: number): Promise<vo
   const completion = () => tokensAtRandom(half, vocabularySize);
   const group = () => Array.from({ length: size }, () => rowOf([...prompt, ...completion()]));
   const plain = () => Array.from({ length: size }, () => rowOf([...completion(), ...completion()]));
-  const onlyCompletions = (rows: ScoreRow[]) => rows.map((row) => ({ ...row, scoreFrom: half }));
+  const onlyCompletions = (rows: readonly ScoreRow[]): ScoreRow[] =>
+    rows.map(({ tokens }) => ({ tokens, positions: positionsFrom(half, tokens.length) }));
   const gains: number[] = [];
   for (let round = 0; round < rounds; round++) {
     const alone = await secondsOf(session, onlyCompletions(plain()));
