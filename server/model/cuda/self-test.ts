@@ -6,6 +6,7 @@ import { hiddenPort, layerGraph, nextPort } from '../../onnx/arch/segments.ts';
 import type { MatrixShape, Weights } from '../../onnx/blocks/weights.ts';
 import { float32Tensor, type Tensor } from '../../onnx/graph.ts';
 import { cpuTarget, type Target } from '../../onnx/target.ts';
+import { blockSize } from '../../quant/blocks.ts';
 import { quantizeInt8 } from '../../quant/int8.ts';
 import { packTokens } from '../batch/pack.ts';
 import { Engine } from '../engine.ts';
@@ -107,14 +108,14 @@ const weights: Weights = {
       return { format: 'Float', tensor: float32Tensor(values, [rows, columns]) };
     }
     const { codes, scales } = quantizeInt8(values, columns);
-    const blocks = columns / 32;
+    const blocks = columns / blockSize;
     return {
       format: 'Blocks',
       bits: 8,
       rows,
       columns,
-      blockSize: 32,
-      codes: { type: 'uint8', shape: [rows, blocks, 32], data: codes },
+      blockSize,
+      codes: { type: 'uint8', shape: [rows, blocks, blockSize], data: codes },
       scales: { type: 'bfloat16', shape: [rows, blocks], data: bytesOf(scales) },
       roundsActivations: false,
     };

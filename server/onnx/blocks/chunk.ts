@@ -4,6 +4,7 @@
 import type { FloatType } from '../../quant/decode.ts';
 import { int, int32Tensor, int64Tensor } from '../graph.ts';
 import type { Tape, Value } from '../tape.ts';
+import { castTo } from './numbers.ts';
 
 const outputs = {
   logprobs: { type: 'float32', shape: ['rows'] },
@@ -114,12 +115,12 @@ function some(tape: Tape, scored: Scored, { wants, topK }: Around): Extras {
 
 function top(tape: Tape, { all }: Scored, topK: Value): Record<keyof typeof tops, Value> {
   const [topLogprobs, ids] = tape.ops('TopK', [all, topK], {}, ['values', 'ids']);
-  return { topIds: tape.op('Cast', [ids], { to: int(6) }), topLogprobs };
+  return { topIds: castTo(tape, ids, 'int32'), topLogprobs };
 }
 
 /** One more than how many beat the picked one. */
 function rank(tape: Tape, { all, picked, last }: Scored): { ranks: Value } {
-  const isBetter = tape.op('Cast', [tape.op('Greater', [all, picked])], { to: int(6) });
+  const isBetter = castTo(tape, tape.op('Greater', [all, picked]), 'int32');
   const better = tape.op('ReduceSum', [isBetter, last], { keepdims: int(0) });
   return { ranks: tape.op('Add', [better, tape.constant('one', int32Tensor([1], [1]))]) };
 }

@@ -1,12 +1,10 @@
 // Products with a weight in blocks of 8 bits that the CPU computes exactly: in float32, with what the codes stand for.
+import { zeroCode } from '../../quant/blocks.ts';
 import { int, int64Tensor, uint8Tensor } from '../graph.ts';
 import type { Tape, Value } from '../tape.ts';
 import type { Scope } from './scope.ts';
 import { shapeConstant } from './shapes.ts';
 import { type BlockWeight, inNumbers, type Product } from './weights.ts';
-
-/** The code of zero. */
-const middle = 128;
 
 /**
  * The very numbers that MatMulNBits gives at level 0; there, to dequantize takes twenty times as long.
@@ -25,7 +23,10 @@ export function eightBits(scope: Scope, name: string, weight: BlockWeight): Prod
   const byBlock = tape.constant(`${name}.codes by block`, { ...codes, shape: [count, blockSize] });
   const perBlock = [
     inNumbers(scope, `${name}.scales by block`, { ...scales, shape: [count] }),
-    tape.constant(`middles_${count}`, uint8Tensor(new Uint8Array(count).fill(middle), [count])),
+    tape.constant(
+      `middles_${count}`,
+      uint8Tensor(new Uint8Array(count).fill(zeroCode(8)), [count]),
+    ),
   ];
   const nothing = tape.constant('index_0', int64Tensor([0], [1]));
   const shape = shapeConstant(tape, [rows, width]);

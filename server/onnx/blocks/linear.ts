@@ -1,4 +1,5 @@
 // Linear layers: products with a weight, whatever its format.
+import { zeroCode } from '../../quant/blocks.ts';
 import { int, int64Tensor } from '../graph.ts';
 import type { Tape, Value } from '../tape.ts';
 import { eightBits } from './eight-bits.ts';
@@ -98,12 +99,15 @@ function normal(scope: Scope, name: string, weight: NormalFloatWeight): Product 
 const isWholeBytes = (weight: Weight): weight is BlockWeight =>
   weight.format === 'Blocks' && weight.bits === 8 && weight.columns % weight.blockSize === 0;
 
-/** The weight itself [N, K]: (code - 128) · scale, in the numbers of the graph. */
+/** The weight itself [N, K]: (code - zero) · scale, in the numbers of the graph. */
 function dequantized(scope: Scope, name: string, weight: BlockWeight): Value {
   const { tape, target } = scope;
   const { rows, columns } = weight;
   const { codes, scales } = blockConstants(scope, name, weight);
-  const zero = converted(tape, floatConstant(tape, 128), { from: 'float32', to: target.type });
+  const zero = converted(tape, floatConstant(tape, zeroCode(8)), {
+    from: 'float32',
+    to: target.type,
+  });
   const steps = tape.op('Sub', [castTo(tape, codes, target.type), zero]);
   const last = tape.constant('axis_2', int64Tensor([2], [1]));
   const whole = tape.op('Mul', [steps, tape.op('Unsqueeze', [scales, last])]);

@@ -13,6 +13,7 @@ import {
 import type { Tape, Value } from '../tape.ts';
 import type { Target } from '../target.ts';
 import type { Attention, Inputs } from './attention.ts';
+import { castTo } from './numbers.ts';
 import { attendPlainly } from './plain-attention.ts';
 import type { Scope } from './scope.ts';
 import { narrow, shapeOf, widen, widened } from './shapes.ts';
@@ -145,9 +146,7 @@ function attendRectangle(
 /** The cache outputs are named though nothing reads them: with a single output the CPU kernel keeps all S² scores. */
 function attendGrouped(tape: Tape, { inputs, cached, ...one }: OneRectangle, layer: Attention) {
   const { q, k, v } = inputs;
-  const total = tape.op('Cast', [tape.op('Add', [one.past, one.length])], {
-    to: int(dataTypes.int32),
-  });
+  const total = castTo(tape, tape.op('Add', [one.past, one.length]), 'int32');
   const last = tape.op('Sub', [total, tape.constant('one', int32Tensor([1], [1]))]);
   const [output] = tape.ops(
     'GroupQueryAttention',
