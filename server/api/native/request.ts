@@ -132,4 +132,3 @@ export const computeRequest = z.strictObject({
     .nullish()
     .describe('Has no effect: the ReferenceModel says how it is quantized.'),
 });
-export type ComputeRequest = z.output<typeof computeRequest>;

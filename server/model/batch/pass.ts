@@ -46,11 +46,7 @@ export class PassDraft {
     const { at, shared } = this.#order.find(entry);
     const isThere = shared === row.length;
     const added = isThere ? 0 : row.length - inPages(shared, this.#pageTokens ?? 1);
-    const slots = this.#pageTokens
-      ? Math.ceil(added / this.#pageTokens) * this.#pageTokens
-      : isThere
-        ? 0
-        : row.length - pastOf({ shared });
+    const slots = isThere ? 0 : this.#slotsOf(row, shared);
     const { rows, tokens } = this.#size;
     const fits =
       this.#packedTokens + added <= this.#maxTokens &&
@@ -63,6 +59,13 @@ export class PassDraft {
     this.#packedTokens += added;
     this.#slots += slots;
     return added;
+  }
+
+  /** What attention adds for a row of which `shared` tokens are there. */
+  #slotsOf(row: Int32Array, shared: number): number {
+    const size = this.#pageTokens;
+    if (size === undefined) return row.length - pastOf({ shared });
+    return Math.ceil((row.length - inPages(shared, size)) / size) * size;
   }
 
   report(waitedMs: number): Pass {
