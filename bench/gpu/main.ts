@@ -2,17 +2,18 @@
 // under torch.compile, by turns in one run. A line of JSON per figure, ratios at the end.
 //
 //   node --import tsx bench/gpu/main.ts [--python python3] [--folder /dev/shm/refmodel-bench] [--models 1b,8b]
-//     [--only dense,group,mixed,int8,cold,swap] [--compile] [--keep] [--swaps 50]
+//     [--only dense,group,mixed,int8,cold,swap,fidelity] [--compile] [--keep] [--swaps 50]
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import type { CatalogModel } from '../../server/contract.ts';
+import { type CatalogModel, serverState } from '../../server/contract.ts';
 import type { ScoreRow } from '../../server/model/scoring.ts';
 import { startServerProcess } from '../../test/support/server-process.ts';
 import { eightBillion, oneBillion, writeRandomCheckpoint } from '../checkpoint.ts';
 import { type Encoding, score } from './client.ts';
 import { type Bare, openBare } from './engine.ts';
+import { measureFidelity } from './fidelity.ts';
 import { countTokens, dense, group, mixed, mixedLengths } from './rows.ts';
 
 const { values: options } = parseArgs({
@@ -20,7 +21,7 @@ const { values: options } = parseArgs({
     python: { type: 'string' },
     folder: { type: 'string', default: '/dev/shm/refmodel-bench' },
     models: { type: 'string', default: '1b,8b' },
-    only: { type: 'string', default: 'dense,group,mixed,int8,cold,swap' },
+    only: { type: 'string', default: 'dense,group,mixed,int8,cold,swap,fidelity' },
     compile: { type: 'boolean', default: false },
     keep: { type: 'boolean', default: false },
     swaps: { type: 'string', default: '50' },
@@ -110,7 +111,8 @@ async function measureServer(kind: Kind, quantization: CatalogModel['quantizatio
   const at = { url: server.url, model: model.name };
   const startedMs = performance.now();
   await score(at.url, at.model, dense(1, 16), 'safetensors');
-  tell({ model: kind, quantization, firstAnswerSeconds: (performance.now() - startedMs) / 1000 });
+  const firstAnswerSeconds = (performance.now() - startedMs) / 1000;
+  tell({ model: kind, quantization, firstAnswerSeconds, ...(await sizesOf(server.url)) });
   const by = quantization === 'None' ? 'server' : `server, ${quantization}`;
   for (const [rows, length] of batches) await measureOver(at, { by, kind }, dense(rows, length));
   if (quantization !== 'None') return;
@@ -124,7 +126,14 @@ async function measureServer(kind: Kind, quantization: CatalogModel['quantizatio
   if (wanted.has('mixed')) await measureMixed(at, kind);
 }
 
-/** One request at a time, and two, so that one is parsed while the other is computed. */
+async function sizesOf(url: string) {
+  const { models } = serverState.parse(await (await fetch(`${url}/state`)).json());
+  const { weightBytes = NaN, memory, seconds, identity } = models[0] ?? {};
+  const { parameters = NaN } = identity ?? {};
+  return { weightBytes, ofFloat32: weightBytes / (4 * parameters), memory, seconds };
+}
+
+/** One request at a time, and two callers, so that one is parsed while the other is computed. */
 async function measureOver(
   { url, model }: Server,
   { by, kind, encoding = 'safetensors' }: { by: string; kind: Kind; encoding?: Encoding },
@@ -134,8 +143,14 @@ async function measureOver(
   const one = () => score(url, model, rows, encoding);
   const alone = await secondsOf(one);
   tellSpeed(`${by}, alone`, kind, what, countTokens(rows) / alone);
-  const pair = await secondsOf(() => Promise.all([one(), one()]));
-  tellSpeed(by, kind, what, (2 * countTokens(rows)) / pair);
+  const times = Math.max(4, Math.min(40, Math.round(65_536 / countTokens(rows))));
+  const caller = async () => {
+    for (let i = 0; i < times; i++) await one();
+  };
+  const startedMs = performance.now();
+  await Promise.all([caller(), caller()]);
+  const seconds = (performance.now() - startedMs) / 1000;
+  tellSpeed(by, kind, what, (2 * times * countTokens(rows)) / seconds);
 }
 
 const mixedCallers = 64;
@@ -202,17 +217,16 @@ function measureAlternative(by: 'eager' | 'compiled', kind: Kind): void {
   const file = path.join(root, 'mixed.json');
   writeFileSync(file, JSON.stringify(lengths));
   const works = [
-    ['dense', ...batches.map(([rows, length]) => `${rows}x${length}`)],
-    ...(wanted.has('group') ? [['group']] : []),
-    ...(wanted.has('mixed') ? [['mixed', file]] : []),
+    ...batches.map(([rows, length]) => `${rows}x${length}`),
+    ...(wanted.has('group') ? ['group'] : []),
+    ...(wanted.has('mixed') ? [`mixed=${file}`] : []),
   ];
   const script = path.join(import.meta.dirname, 'alternative.py');
-  for (const work of works) {
-    const text = execFileSync(python, [script, by, kind, ...work], { encoding: 'utf8' });
-    for (const line of text.split('\n').filter((line) => line.startsWith('{'))) {
-      const told = JSON.parse(line) as { what: string; tokens_per_second: number };
-      tellSpeed(by, kind, told.what, told.tokens_per_second);
-    }
+  const text = execFileSync(python, [script, by, kind, ...works], { encoding: 'utf8' });
+  for (const line of text.split('\n').filter((line) => line.startsWith('{'))) {
+    const told = JSON.parse(line) as { what: string; tokens_per_second?: number };
+    if (told.tokens_per_second === undefined) tell(told);
+    else tellSpeed(by, kind, told.what, told.tokens_per_second);
   }
 }
 
@@ -250,6 +264,7 @@ for (const kind of kinds) {
   if (wanted.has('cold')) await measureCold(kind);
 }
 if (wanted.has('swap')) await measureSwap();
+if (wanted.has('fidelity')) for (const figure of await measureFidelity(cacheDir)) tell(figure);
 ratios();
 if (!options.keep) rmSync(root, { recursive: true, force: true });
 process.exit(0);
