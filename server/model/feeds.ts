@@ -9,6 +9,7 @@ import {
 } from '../onnx/arch/decoder.ts';
 import type { Rotation } from '../onnx/blocks/attention.ts';
 import { headInputs } from '../onnx/blocks/head.ts';
+import { keptShape } from '../onnx/blocks/linear.ts';
 import { cacheInput, cacheSizes, pageInputs } from '../onnx/blocks/pages.ts';
 import { rectangleInputs } from '../onnx/blocks/rectangles.ts';
 import { rewardInputs } from '../onnx/blocks/reward.ts';
@@ -96,6 +97,7 @@ export class Feeder {
       [headInputs.wantsEntropies.name]: flag(batch.wantsEntropies),
       [headInputs.wantsSome.name]: flag(batch.topK > 0 || batch.wantsRanks || batch.wantsEntropies),
       [headInputs.exposed.name]: int32(batch.exposed),
+      [keptShape.name]: int64(new BigInt64Array(3)),
       [headInputs.isTempered.name]: flag(temperatures.some((temperature) => temperature !== 1)),
     };
   }

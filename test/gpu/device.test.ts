@@ -4,6 +4,7 @@ import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { systemClock } from '../../common/clock.ts';
 import { silentLogger } from '../../common/log.ts';
+import type { CatalogModel } from '../../server/contract.ts';
 import { Device } from '../../server/model/cuda/device.ts';
 import { firstVisible, nvidiaSmi } from '../../server/model/cuda/driver.ts';
 import {
@@ -37,6 +38,9 @@ const shape = {
   max_position_embeddings: 2048,
 };
 
+/** A token takes about 200 kB, and a thousand rows have nothing in common. */
+const wide = { ...shape, intermediate_size: 32_768, vocab_size: 1024 };
+
 describe('the memory of a GPU', { skip: withoutGpu }, () => {
   let folder: TemporaryFolder;
   let base = 0;
@@ -46,7 +50,7 @@ describe('the memory of a GPU', { skip: withoutGpu }, () => {
       const more = (await used()) - base;
       assert.ok(more < 50 * MB, `${more} bytes more than before`);
     }, 10_000);
-  const load = (name: string, changes: { maxBatchTokens?: number } = {}, steps = roomForAll) => {
+  const load = (name: string, changes: Partial<CatalogModel> = {}, steps = roomForAll) => {
     const device = new Device({
       driver,
       checkLibraries: check,
@@ -62,6 +66,7 @@ describe('the memory of a GPU', { skip: withoutGpu }, () => {
   before(async () => {
     folder = temporaryFolder();
     writeCheckpoint(path.join(folder.path, 'model'), tinyLlama(shape));
+    writeCheckpoint(path.join(folder.path, 'wide'), tinyLlama(wide));
     base = await used();
   });
   after(() => folder[Symbol.dispose]());
@@ -104,7 +109,10 @@ describe('the memory of a GPU', { skip: withoutGpu }, () => {
   });
 
   it('is refused by its name when a pass wants more than any card has, and comes back', async (t) => {
-    const fails = load('default/huge', { maxBatchTokens: 2 ** 22 });
+    const fails = load('default/huge', {
+      source: { volume: { root: folder.path, path: 'wide' } },
+      maxBatchTokens: 2 ** 20,
+    });
 
     const error: unknown = await fails.then(
       () => undefined,

@@ -98,10 +98,14 @@ export async function runGraph(
   }
 }
 
-/** Runs what `record` writes over float32 or int32 inputs; gives its outputs by name. */
+/**
+ * Runs what `record` writes over float32 or int32 inputs; gives its outputs by name. `own`: for inputs that what it
+ * writes has of its own.
+ */
 export function runBlock<I extends Record<string, Array2>>(
   feeds: I,
   record: (tape: Tape, inputs: { [K in keyof I]: Value }) => Record<string, Value>,
+  own: Record<string, Array2> = {},
 ): ReturnType<typeof runGraph> {
   const tape = Tape.start('/test');
   const inputs = Object.entries(feeds).map(([name, feed]) => {
@@ -112,7 +116,7 @@ export function runBlock<I extends Record<string, Array2>>(
   for (const [name, value] of Object.entries(outputs)) {
     tape.output({ name, type: 'float32', shape: [`${name}_a`, `${name}_b`] }, value);
   }
-  return runGraph(tape.finish(), feeds);
+  return runGraph(tape.finish(), { ...feeds, ...own });
 }
 
 /** Reproducible numbers in -1 … 1. */

@@ -4,14 +4,14 @@ import { type Experts, experts } from '../blocks/experts.ts';
 import { type LogProbHead, logProbHead } from '../blocks/head.ts';
 import { type Mlp, mlp } from '../blocks/mlp.ts';
 import { addAndNormalize, type Norm, normalize } from '../blocks/norm.ts';
-import { converted, times } from '../blocks/numbers.ts';
+import { castTo, converted, times } from '../blocks/numbers.ts';
 import { canRotate, fitsPages, pagesLayout, pageTokensFor } from '../blocks/pages.ts';
 import { rectanglesLayout } from '../blocks/rectangles.ts';
 import { rewardHead } from '../blocks/reward.ts';
 import { isOneRegime, type Rope } from '../blocks/rope.ts';
 import { at, type Scope } from '../blocks/scope.ts';
 import { embedding, type Linear, type MatrixShape, type Weights } from '../blocks/weights.ts';
-import type { Graph, Port } from '../graph.ts';
+import { type Graph, int64Tensor, type Port } from '../graph.ts';
 import { Tape, type Value } from '../tape.ts';
 import { cpuTarget, type Target } from '../target.ts';
 
@@ -135,13 +135,21 @@ export function sharedInputs(
     const ports = ropeInputs(index, dim);
     const angles = (port: Port) =>
       converted(tape, tape.input(port), { from: 'float32', to: target.type });
+    const turns = { cos: angles(ports.cos), sin: angles(ports.sin), dim };
     const of = rotationOf(decoder, rope, target);
-    return { of, cos: angles(ports.cos), sin: angles(ports.sin), dim };
+    return of === 'Tokens' ? { of, ...turns } : { of, ...turns, positions: positionsOf(tape) };
   });
   const isPaged = layoutOf(decoder, target) === 'Pages';
   const layout = isPaged ? pagesLayout(tape, target, attentions(decoder)) : rectanglesLayout(tape);
   return { layout, rotations };
 }
+
+/** int64 [1, n] */
+const positionsOf = (tape: Tape): Value =>
+  tape.once('positions as a batch', () => {
+    const wide = castTo(tape, tape.input(tokenInputs.positions), 'int64');
+    return tape.op('Unsqueeze', [wide, tape.constant('index_0', int64Tensor([0], [1]))]);
+  });
 
 /** The residual stream: a sum, and what the last block gave, not added yet since the next norm can do that on its way. */
 export interface Stream {

@@ -11,13 +11,25 @@ import { shapeConstant } from './shapes.ts';
 import type { Linear } from './weights.ts';
 
 /** The angles of a rope, in the numbers of the graph. */
-export interface Rotation {
-  /** A row [dim/2] for each packed token, or for each position from 0 on. */
-  readonly of: 'Tokens' | 'Positions';
+export type Rotation = TokenRotation | TableRotation;
+
+interface Angles {
   readonly cos: Value;
   readonly sin: Value;
   /** How many leading numbers of a head are rotated. */
   readonly dim: number;
+}
+
+/** A row [dim/2] for each packed token. */
+export interface TokenRotation extends Angles {
+  readonly of: 'Tokens';
+}
+
+/** A row [dim/2] for each position from 0 on. */
+export interface TableRotation extends Angles {
+  readonly of: 'Positions';
+  /** int64 [1, n]: which of them each packed token has. */
+  readonly positions: Value;
 }
 
 /** Which tokens attend to which. */
@@ -122,7 +134,7 @@ function normalizeHeads(scope: Scope, x: Value, norm: Norm, width: number): Valu
 }
 
 /** x [N, heads·d]: row i is turned by row i of the tables. */
-function rotate(tape: Tape, x: Value, { cos, sin, dim }: Rotation, heads: number): Value {
+function rotate(tape: Tape, x: Value, { cos, sin, dim }: TokenRotation, heads: number): Value {
   const first = tape.constant('index_0', int64Tensor([0], [1]));
   const one = tape.op('Unsqueeze', [x, first]); // [1, N, heads·d]
   const turned = tape.op('RotaryEmbedding', [one, first, cos, sin], {

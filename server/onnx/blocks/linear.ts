@@ -1,6 +1,6 @@
 // Linear layers: products with a weight, whatever its format.
 import { zeroCode } from '../../quant/blocks.ts';
-import { int, int64Tensor } from '../graph.ts';
+import { int, int64Tensor, type Port } from '../graph.ts';
 import type { Tape, Value } from '../tape.ts';
 import { eightBits } from './eight-bits.ts';
 import { castTo, converted, floatConstant } from './numbers.ts';
@@ -99,11 +99,19 @@ function normal(scope: Scope, name: string, weight: NormalFloatWeight): Product 
 const isWholeBytes = (weight: Weight): weight is BlockWeight =>
   weight.format === 'Blocks' && weight.bits === 8 && weight.columns % weight.blockSize === 0;
 
-/** The weight itself [N, K]: (code - zero) · scale, in the numbers of the graph. */
+/**
+ * Three zeros: a shape that Reshape leaves as it is. What follows from constants alone the runtime computes when the
+ * session is made, on the host, and holds it: of a weight that is as large as a head, that takes seconds and gigabytes.
+ */
+export const keptShape = { name: 'kept_shape', type: 'int64', shape: [3] } as const satisfies Port;
+
+/** The weight itself [N, K]: (code - zero) · scale, in the numbers of the graph. Once in a graph. */
 function dequantized(scope: Scope, name: string, weight: BlockWeight): Value {
   const { tape, target } = scope;
   const { rows, columns } = weight;
-  const { codes, scales } = blockConstants(scope, name, weight);
+  const constants = blockConstants(scope, name, weight);
+  const codes = tape.op('Reshape', [constants.codes, tape.input(keptShape)]);
+  const { scales } = constants;
   const zero = converted(tape, floatConstant(tape, zeroCode(8)), {
     from: 'float32',
     to: target.type,
@@ -113,6 +121,32 @@ function dequantized(scope: Scope, name: string, weight: BlockWeight): Value {
   const whole = tape.op('Mul', [steps, tape.op('Unsqueeze', [scales, last])]);
   const shape = tape.constant(`shape_${rows}_${columns}`, int64Tensor([rows, columns], [2]));
   return tape.op('Reshape', [whole, shape]);
+}
+
+/**
+ * `projection` with its outputs in another order; nothing where that would take the weight apart. The rows of the
+ * weight are moved once, when the session is made.
+ */
+export function reordered(
+  scope: Scope,
+  layer: Linear,
+  order: readonly number[],
+): Product | undefined {
+  const { tape } = scope;
+  const name = weightName(layer);
+  const weight = scope.weights.matrix(name, layer);
+  if (weight.format === 'NormalFloat') return undefined;
+  const rows = tape.constant(`order_${order.length}`, int64Tensor(order, [order.length]));
+  const moved = (value: Value, axis = 0) => tape.op('Gather', [value, rows], { axis: int(axis) });
+  const given = biasOf(scope, layer);
+  const bias = given && moved(given);
+  if (weight.format === 'Float') {
+    const { isTransposed } = weight;
+    const w = moved(inNumbers(scope, name, weight.tensor), isTransposed ? 1 : 0);
+    return gemm(w, { isTransposed, bias });
+  }
+  const { codes, scales } = blockConstants(scope, name, weight);
+  return biased(blocks({ codes: moved(codes), scales: moved(scales) }, weight), bias);
 }
 
 /**

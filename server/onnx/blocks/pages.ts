@@ -3,14 +3,15 @@
 import { float, int, type Port } from '../graph.ts';
 import type { Tape, Value } from '../tape.ts';
 import type { Target } from '../target.ts';
-import type { Attention, Inputs, Rotation } from './attention.ts';
+import type { Attention, Inputs, Rotation, TableRotation } from './attention.ts';
 import { joined, linear } from './linear.ts';
 import type { Norm } from './norm.ts';
 import { converted, floatConstant } from './numbers.ts';
 import { kernelAttributes } from './rectangles.ts';
 import { at, type Scope } from './scope.ts';
 import { narrow, widen, widened } from './shapes.ts';
-import { vector } from './weights.ts';
+import { headsPerRun, turnedHeads } from './turns.ts';
+import { type Linear, vector } from './weights.ts';
 
 /** Graph inputs that say which tokens attend to which. See batch/pages.ts for how they are made. */
 export const pageInputs = {
@@ -88,29 +89,24 @@ interface Given {
 /** x [N, h] → [N, heads·d] */
 export function attendPages(scope: Scope, x: Value, layer: Attention, given: Given): Value {
   const { tape } = scope;
-  const { pages, rotation } = given;
-  const table = rotation?.of === 'Positions' ? rotation : undefined;
-  const { tokens, norms } =
-    (rotation?.of !== 'Tokens' && inOne(scope, x, layer)) || apart(scope, given.inputs(), layer);
-  const { keys, values } = cachesOf(pages, layer);
-  const { starts, past, bounds } = pages;
-  const angles = table && { cos: table.cos, sin: table.sin };
-  const weights = norms && { qNorm: norms.q, kNorm: norms.k };
-  const rows = { starts, past, table: pages.table, bounds };
+  const { starts, past, table, bounds } = given.pages;
+  const { tokens, norms, turns } = tokensFor(scope, x, layer, given);
   const inputs: Partial<Record<(typeof kernelInputs)[number], Value>> = {
     ...tokens,
-    keys,
-    values,
-    ...rows,
-    ...angles,
-    ...weights,
+    ...cachesOf(given.pages, layer),
+    starts,
+    past,
+    table,
+    bounds,
+    ...(turns && { cos: turns.cos, sin: turns.sin }),
+    ...(norms && { qNorm: norms.q, kNorm: norms.k }),
   };
   const output = tape.op(
     'PagedAttention',
     kernelInputs.map((name) => inputs[name]),
     {
       ...kernelAttributes(layer),
-      do_rotary: int(table ? 1 : 0),
+      do_rotary: int(turns ? 1 : 0),
       ...(norms && { qk_norm_epsilon: float(norms.epsilon) }),
     },
   );
@@ -149,12 +145,43 @@ interface Tokens {
   readonly tokens: { readonly q: Value; readonly k?: Value; readonly v?: Value };
   /** What the kernel is to normalize queries and keys by. */
   readonly norms?: { readonly q: Value; readonly k: Value; readonly epsilon: number };
+  /** What it is to rotate them by, after that. */
+  readonly turns?: TableRotation;
+}
+
+function tokensFor(scope: Scope, x: Value, layer: Attention, { rotation, inputs }: Given): Tokens {
+  if (rotation?.of === 'Tokens') return apart(scope, inputs(), layer);
+  const turned = rotation && turnedTokens(scope, x, layer, rotation);
+  return (
+    turned ?? { ...(inOne(scope, x, layer) ?? apart(scope, inputs(), layer)), turns: rotation }
+  );
 }
 
 function apart({ tape, target }: Scope, { q, k, v }: Inputs, layer: Attention): Tokens {
   const { heads, kvHeads, headDim } = layer;
   const wide = (x: Value, count: number) => widen(tape, x, { count, headDim, target });
   return { tokens: { q: wide(q, heads), k: wide(k, kvHeads), v: wide(v, kvHeads) } };
+}
+
+/** Wider heads are not rotated faster before the kernel than in it. */
+const maxTurnedDim = 64;
+
+/** Rotated before the kernel, where heads are small, rotated as a whole, and nothing else is to be done with them. */
+function turnedTokens(
+  scope: Scope,
+  x: Value,
+  layer: Attention,
+  table: TableRotation,
+): Tokens | undefined {
+  const { qkv, heads, kvHeads, headDim } = layer;
+  const isWhole = table.dim === headDim && headsPerRun(heads, headDim) > 1;
+  if (headDim > maxTurnedDim) return undefined;
+  if (qkv.kind !== 'Separate' || layer.qNorm || layer.kNorm || !isWhole) return undefined;
+  const side = (name: string, linear: Linear, count: number) =>
+    turnedHeads(at(scope, name), x, linear, { of: table, count });
+  const q = side('q', qkv.q, heads);
+  const k = side('k', qkv.k, kvHeads);
+  return q && k && { tokens: { q, k, v: linear(at(scope, 'v'), x, qkv.v) } };
 }
 
 /** From one product, where nothing but the kernel need look at them. */

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { joined, linear, projection } from '../../../../../server/onnx/blocks/linear.ts';
+import {
+  joined,
+  keptShape,
+  linear,
+  projection,
+  reordered,
+} from '../../../../../server/onnx/blocks/linear.ts';
 import type { Linear, Weight, Weights } from '../../../../../server/onnx/blocks/weights.ts';
 import type { Tensor } from '../../../../../server/onnx/graph.ts';
 import { Tape } from '../../../../../server/onnx/tape.ts';
@@ -15,6 +21,7 @@ import {
   array,
   floats,
   largestDifference,
+  longs,
   multiply,
   noise,
   runBlock,
@@ -149,13 +156,26 @@ describe('projection that is used many times', () => {
   it('dequantizes the weight once for CUDA, to what its codes stand for', async () => {
     const x = noise(n * columns, 4);
 
-    const { y } = await runBlock({ x: floats([n, columns], x) }, (tape, inputs) => {
+    const given = { x: floats([n, columns], x) };
+    const kept = { [keptShape.name]: longs([3], [0, 0, 0]) };
+    const record: Parameters<typeof runBlock<typeof given>>[1] = (tape, inputs) => {
       const scope = scopeOf(tape, holding(weight), target);
       return { y: projection(scope, layer, { isRepeated: true })(tape, inputs.x) };
-    });
+    };
+    const { y } = await runBlock(given, record, kept);
 
     const expected = multiply(x, values, columns).map((value, i) => value + bias[i % N]!);
     assert.ok(largestDifference(expected, y!.data) < 5e-3, 'differs');
+  });
+
+  it('leaves nothing of it to be computed when the session is made', () => {
+    const tape = Tape.start('/m');
+
+    projection(scopeOf(tape, holding(weight), target), layer, { isRepeated: true });
+
+    const { nodes } = tape.finish();
+    const first = nodes.find(({ inputs }) => inputs[0] === 'layer.weight.codes');
+    assert.deepEqual(first?.inputs, ['layer.weight.codes', keptShape.name]);
   });
 
   it('leaves it in its codes on the CPU', () => {
@@ -242,5 +262,49 @@ describe('joined', () => {
     const biased = layers.map((layer, i) => ({ ...layer, hasBias: i === 0 }));
     const floats = of({ 'a.weight': float(first), 'b.weight': float(second) });
     assert.equal(joined(scope(floats), biased), undefined);
+  });
+});
+
+describe('reordered', () => {
+  const columns = 64;
+  const x = noise(n * columns, 1);
+  const values = noise(N * columns, 2);
+  const order = Array.from({ length: N }, (_, i) => ((i * 2) % N) + Math.floor((i * 2) / N));
+  const run = async (weight: Weight): Promise<number[]> => {
+    const weights = { ...weightsOf({ 'a.bias': array([N], bias) }), matrix: () => weight };
+    const { y } = await runBlock({ x: floats([n, columns], x) }, (tape, inputs) => ({
+      y: reordered(scopeOf(tape, weights), { name: 'a', rows: N, columns, hasBias: true }, order)!(
+        tape,
+        inputs.x,
+      ),
+    }));
+    return y!.data;
+  };
+  const moved = (plain: readonly number[]) =>
+    plain.map((_, at) => plain[at - (at % N) + order[at % N]!]!);
+  const plainly = (w: ArrayLike<number>) =>
+    moved(multiply(x, w, columns).map((value, i) => value + bias[i % N]!));
+
+  it('gives the same outputs in another order, with their biases', async () => {
+    const found = await run({ format: 'Float', tensor: array([N, columns], values) });
+
+    assert.ok(largestDifference(plainly(values), found) < 1e-5, 'differs');
+  });
+
+  it('reads a weight that is stored the other way round', async () => {
+    const data = values.map((_, at) => values[(at % N) * columns + Math.floor(at / N)]!);
+
+    const tensor = array([columns, N], data);
+    const found = await run({ format: 'Float', tensor, isTransposed: true });
+
+    assert.ok(largestDifference(plainly(values), found) < 1e-5, 'differs');
+  });
+
+  it('moves blocks with their scales', async () => {
+    const { weight, values } = blockWeight(8, { rows: N, columns, blockSize: 32 });
+
+    const found = await run(weight);
+
+    assert.ok(largestDifference(plainly(values), found) < 1e-3, 'differs');
   });
 });

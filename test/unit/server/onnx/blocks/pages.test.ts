@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type Attention, attention } from '../../../../../server/onnx/blocks/attention.ts';
+import {
+  type Attention,
+  attention,
+  type Rotation,
+} from '../../../../../server/onnx/blocks/attention.ts';
 import type { Norm } from '../../../../../server/onnx/blocks/norm.ts';
 import {
   cacheSizes,
@@ -34,7 +38,7 @@ function layerOf(headDim: number, changes: Partial<Attention> = {}): Attention {
 }
 
 /** The node of the kernel. */
-function attended(layer: Attention, of?: 'Tokens' | 'Positions') {
+function attended(layer: Attention, of?: 'Tokens' | 'Positions', dim = 16) {
   const tape = Tape.start('/m');
   const tensor = (shape: readonly number[]): Tensor => {
     return { type: 'bfloat16', shape, data: new Uint8Array() };
@@ -45,7 +49,10 @@ function attended(layer: Attention, of?: 'Tokens' | 'Positions') {
     vector: (_: string, length: number) => tensor([length]),
   };
   const port = (name: string) => tape.input({ name, type: 'bfloat16', shape: ['n', 'w'] });
-  const rotation = of && { of, cos: port('cos'), sin: port('sin'), dim: 16 };
+  const angles = { cos: port('cos'), sin: port('sin'), dim };
+  const positions = tape.input({ name: 'positions', type: 'int64', shape: [1, 'n'] });
+  const rotation: Rotation | undefined =
+    of === 'Positions' ? { of, ...angles, positions } : of && { of, ...angles };
   const layout = pagesLayout(tape, target, [layer]);
   attention(scopeOf(tape, weights, target), port('x'), layer, { layout, rotation });
   const { nodes } = tape.finish();
@@ -62,6 +69,18 @@ describe('attendPages', () => {
     assert.equal(kernel.inputs[16], 'length_bounds');
     assert.deepEqual(kernel.attributes['do_rotary'], { int: 1 });
     assert.equal(types.filter((type) => type === 'Gemm').length, 2);
+  });
+
+  it('rotates heads before the kernel where all of each is rotated', () => {
+    const { kernel, types } = attended(layerOf(64), 'Positions', 64);
+
+    assert.equal(types.filter((type) => type === 'RotaryEmbedding').length, 2);
+    assert.deepEqual(kernel.attributes['do_rotary'], { int: 0 });
+    assert.ok(
+      kernel.inputs.slice(0, 3).every((name) => name !== ''),
+      'something is missing',
+    );
+    assert.deepEqual(kernel.inputs.slice(8, 10), ['', '']);
   });
 
   it('makes keys and values of two different numbers, so that they stay two', () => {
