@@ -1,7 +1,13 @@
-// The HTTP edge that every process shares: request id, health, metrics, the one error handler.
+// The HTTP edge that every process shares: request id, health, metrics, the one place that makes error bodies.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { createServer, type Server } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import type { Socket } from 'node:net';
 import express, {
   type ErrorRequestHandler,
@@ -23,6 +29,11 @@ export interface Health {
 
 const requestIdPattern = /^[\w.:-]{1,128}$/;
 
+/** What the client calls the request, or a name for it. */
+export function requestIdOf({ 'x-request-id': given }: IncomingHttpHeaders): string {
+  return typeof given === 'string' && requestIdPattern.test(given) ? given : randomUUID();
+}
+
 /** An express app without its error handler: routes are added, then `finish`. */
 export function createApp(): Express {
   const app = express();
@@ -30,8 +41,7 @@ export function createApp(): Express {
   app.set('etag', false);
   app.set('query parser', 'simple');
   app.use(function requestId(req: Request, res: Response, next: NextFunction) {
-    const given = req.get('x-request-id');
-    const id = given && requestIdPattern.test(given) ? given : randomUUID();
+    const id = requestIdOf(req.headers);
     req.headers['x-request-id'] = id;
     res.setHeader('x-request-id', id);
     next();
@@ -53,7 +63,7 @@ export function addHealth(app: Express, health: Health, metrics: Registry): void
   });
 }
 
-/** The last two handlers: no such route, and the only place that writes an error body. */
+/** The last two handlers: no such route, and errors. */
 export function finish(app: Express, log: Logger, shape: ErrorShape = errorBody): void {
   app.use((req) => {
     throw new AppError('ROUTE_NOT_FOUND', `no route ${req.method} ${req.path}`);
@@ -63,18 +73,30 @@ export function finish(app: Express, log: Logger, shape: ErrorShape = errorBody)
 
 export function errorHandler(log: Logger, shape: ErrorShape = errorBody): ErrorRequestHandler {
   return function handleError(err: unknown, req, res, _next) {
-    if (err instanceof ClientGoneError) return;
-    const error = fromRouter(err) ?? fromBodyParser(err) ?? fromInflate(err) ?? toAppError(err);
-    const id = req.get('x-request-id');
-    if (error.status === 500)
-      log.error({ err: error, requestId: id, path: req.path }, 'request failed');
-    if (res.headersSent) {
-      res.destroy();
-      return;
-    }
-    if (error.isRetryable) res.setHeader('retry-after', String(error.retryAfterSeconds));
-    res.status(error.status).json(shape(error, id, req.path));
+    const answer = errorAnswer(err, { id: req.get('x-request-id'), path: req.path, shape, log });
+    if (!answer) return;
+    if (res.headersSent) res.destroy();
+    else res.status(answer.status).set(answer.headers).json(answer.body);
   };
+}
+
+export interface ErrorAnswer {
+  status: number;
+  headers: { 'retry-after'?: string };
+  body: object;
+}
+
+/** What a failed request is answered: nothing when its client has left. What is our own fault is logged. */
+export function errorAnswer(
+  err: unknown,
+  request: { id: string | undefined; path: string; shape: ErrorShape; log: Logger },
+): ErrorAnswer | undefined {
+  if (err instanceof ClientGoneError) return undefined;
+  const { id, path, shape, log } = request;
+  const error = fromRouter(err) ?? fromBodyParser(err) ?? fromInflate(err) ?? toAppError(err);
+  if (error.status === 500) log.error({ err: error, requestId: id, path }, 'request failed');
+  const headers = error.isRetryable ? { 'retry-after': String(error.retryAfterSeconds) } : {};
+  return { status: error.status, headers, body: shape(error, id, path) };
 }
 
 /** What the router throws of a path that does not decode. */
@@ -113,7 +135,7 @@ function fromInflate(err: unknown): AppError | undefined {
 }
 
 /** A signal that fires with ClientGoneError when the client leaves before the answer is written. */
-export function clientSignal(res: Response): AbortSignal {
+export function clientSignal(res: ServerResponse): AbortSignal {
   const controller = new AbortController();
   res.once('close', () => {
     if (!res.writableFinished) controller.abort(new ClientGoneError('the client left'));
@@ -139,7 +161,11 @@ export interface Listening {
   close(): Promise<void>;
 }
 
-export async function listen(app: Express, portNumber: number, host?: string): Promise<Listening> {
+export async function listen(
+  app: RequestListener,
+  portNumber: number,
+  host?: string,
+): Promise<Listening> {
   const server = createServer(
     // Longer than the pools of clients keep a connection: who closes first must not be us.
     { requestTimeout: 0, headersTimeout: 30_000, keepAliveTimeout: 75_000 },

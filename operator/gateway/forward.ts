@@ -10,13 +10,13 @@
 //
 // The hold budget is one for all waits of a request; each try has a work budget of its own.
 import type { OutgoingHttpHeaders } from 'node:http';
-import type { Response } from 'express';
 import { ClientGoneError, linkSignals, why, withTimeout } from '../../common/abort.ts';
 import type { Clock } from '../../common/clock.ts';
 import { AppError } from '../../common/errors.ts';
 import { clientSignal } from '../../common/http.ts';
 import type { Logger } from '../../common/log.ts';
 import type { Activity } from './activity.ts';
+import type { Call } from './call.ts';
 import type { Dispatcher, Lease } from './dispatch.ts';
 import type { GatewayMetrics } from './metrics.ts';
 import { type Exchange, type Proxy, type ProxyRequest, relay } from './proxy.ts';
@@ -51,14 +51,14 @@ export class Forwarder {
   }
 
   /** Answers the request, or throws the AppError that does. */
-  async forward(request: ProxyRequest, res: Response, holdBudgetMs: number): Promise<void> {
+  async forward(request: ProxyRequest, call: Call, holdBudgetMs: number): Promise<void> {
     const { activity, shutdown } = this.#options;
-    using link = linkSignals(clientSignal(res), shutdown);
+    using link = linkSignals(clientSignal(call.res), shutdown);
     const { signal } = link;
     const progress: Progress = { heldMs: 0, breaks: 0, tries: 0 };
     if (isWork(request.method, request.path)) activity.touch(request.model);
     try {
-      while (!(await this.#try(request, res, { progress, holdBudgetMs, signal })));
+      while (!(await this.#try(request, call, { progress, holdBudgetMs, signal })));
     } catch (err) {
       throw inOurWords(err, signal);
     } finally {
@@ -70,7 +70,7 @@ export class Forwarder {
   /** One endpoint. True when the client has its answer. */
   async #try(
     request: ProxyRequest,
-    res: Response,
+    call: Call,
     run: { progress: Progress; holdBudgetMs: number; signal: AbortSignal },
   ): Promise<boolean> {
     const { progress, signal } = run;
@@ -84,7 +84,9 @@ export class Forwarder {
         return false;
       }
       this.#options.dispatcher.confirm(lease.endpoint);
-      await relay(exchange.answer, res, { extra: heldHeaders(progress), signal: limit.signal });
+      const headers = { ...call.headers(), ...exchange.answer.headers, ...heldHeaders(progress) };
+      const answer = { ...exchange.answer, headers };
+      await relay(answer, call.res, limit.signal);
       return true;
     } catch (err) {
       if (why(limit.signal) === 'Timeout') throw this.#workTimeout(request);

@@ -1,5 +1,6 @@
 // A gateway put together over a backend: what `main.ts` and `local.ts` share.
 import { setMaxListeners } from 'node:events';
+import type { RequestListener } from 'node:http';
 import type { Express } from 'express';
 import { ShutdownError } from '../../common/abort.ts';
 import type { Clock } from '../../common/clock.ts';
@@ -30,7 +31,7 @@ export interface GatewayParts {
 }
 
 export interface Gateway {
-  traffic: Express;
+  traffic: RequestListener;
   admin: Express;
   report(): DemandReport;
   /** Unready from now on; requests are still served. */

@@ -142,11 +142,11 @@ function send(sent: ClientRequest, body: Buffer | undefined): Promise<IncomingMe
 export async function relay(
   answer: Answer,
   res: ServerResponse,
-  options: { extra: OutgoingHttpHeaders; signal: AbortSignal },
+  signal: AbortSignal,
 ): Promise<void> {
-  res.writeHead(answer.status, { ...answer.headers, ...options.extra });
+  res.writeHead(answer.status, answer.headers);
   if (Buffer.isBuffer(answer.body)) res.end(answer.body);
-  else await pass(answer.body, res, options.signal);
+  else await pass(answer.body, res, signal);
 }
 
 /** Not stream.pipeline: what it sets up and takes down costs as much as a tenth of a small exchange. */

@@ -93,7 +93,7 @@ export function isPodPath(path: string): boolean {
 }
 
 /** Requests may also carry a whole URL (RFC 9112, 3.2.2); a pod would read its path, so it counts here. */
-function splitUrl(url: string): { path: string; query: string } {
+export function splitUrl(url: string): { path: string; query: string } {
   if (!url.startsWith('/')) {
     if (!URL.canParse(url)) throw new AppError('ROUTE_NOT_FOUND', 'reading the address: no path');
     const { pathname, search } = new URL(url);
