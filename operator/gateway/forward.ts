@@ -2,7 +2,7 @@
 //
 // | what happened                                   | next                                                   |
 // |-------------------------------------------------|--------------------------------------------------------|
-// | an answer began                                 | streamed to the client                                 |
+// | an answer began                                 | passed on to the client                                |
 // | not reached, or 503 SHUTTING_DOWN / NOT_READY   | that pod is set aside; another, or back into the hold  |
 // | broke after it had the request, the first time  | the same, once: scoring is pure                        |
 // | … the second time                               | 503 UPSTREAM_FAILED                                    |
@@ -19,7 +19,7 @@ import type { Activity } from './activity.ts';
 import type { Call } from './call.ts';
 import type { Dispatcher, Lease } from './dispatch.ts';
 import type { GatewayMetrics } from './metrics.ts';
-import { type Exchange, type Proxy, type ProxyRequest, relay } from './proxy.ts';
+import type { Outcome, Proxy, ProxyRequest } from './proxy.ts';
 import { isWork } from './standing.ts';
 
 export interface ForwarderOptions {
@@ -77,16 +77,19 @@ export class Forwarder {
     using lease = await this.#acquire(request, run);
     using limit = this.#workLimit(signal);
     try {
-      const options = { isRetry: progress.tries++ > 0, signal: limit.signal };
-      const exchange = await this.#options.proxy.exchange(request, lease.endpoint, options);
-      if (exchange.kind !== 'Answered') {
-        this.#failed(exchange, lease, progress);
+      const outcome = await this.#options.proxy.exchange(request, lease.endpoint, {
+        isRetry: progress.tries++ > 0,
+        signal: limit.signal,
+        begin: (status, headers) => {
+          const { res } = call;
+          return res.writeHead(status, { ...call.headers(), ...headers, ...heldHeaders(progress) });
+        },
+      });
+      if (outcome.kind !== 'Answered') {
+        this.#failed(outcome, lease, progress);
         return false;
       }
       this.#options.dispatcher.confirm(lease.endpoint);
-      const headers = { ...call.headers(), ...exchange.answer.headers, ...heldHeaders(progress) };
-      const answer = { ...exchange.answer, headers };
-      await relay(answer, call.res, limit.signal);
       return true;
     } catch (err) {
       if (why(limit.signal) === 'Timeout') throw this.#workTimeout(request);
@@ -113,9 +116,9 @@ export class Forwarder {
     }
   }
 
-  #failed(exchange: Exclude<Exchange, { kind: 'Answered' }>, lease: Lease, progress: Progress) {
+  #failed(outcome: Exclude<Outcome, { kind: 'Answered' }>, lease: Lease, progress: Progress) {
     const { dispatcher, log, metrics } = this.#options;
-    const { kind, cause } = exchange;
+    const { kind, cause } = outcome;
     const { id } = lease.endpoint;
     log.warn({ pod: id, kind, cause }, 'pod did not answer');
     dispatcher.setAside(lease.endpoint);

@@ -1,19 +1,12 @@
-// One exchange with a pod: headers rewritten, body sent from memory, answer streamed back.
+// One exchange with a pod: headers rewritten, body sent from memory, answer passed on at the client's pace.
 // It knows nothing of models and decides nothing about retries; it says how far the exchange came.
-import {
-  Agent,
-  type ClientRequest,
-  request as httpRequest,
-  type IncomingHttpHeaders,
-  type IncomingMessage,
-  type OutgoingHttpHeaders,
-  type ServerResponse,
-} from 'node:http';
+import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { Dispatcher } from 'undici';
 import { z } from 'zod';
-import type { ErrorCode } from '../../common/errors.ts';
-import { callerHeader, modelHeader } from '../../server/contract.ts';
+import { AppError, type ErrorCode } from '../../common/errors.ts';
 import type { ModelKey } from '../pool.ts';
-import type { Endpoint } from './backend.ts';
+import { Connections, type PodAddress } from './connections.ts';
+import { toClient, toPod } from './message.ts';
 
 export interface ProxyRequest {
   method: string;
@@ -26,172 +19,163 @@ export interface ProxyRequest {
   caller?: string;
 }
 
-/**
- * Answered: the head of an answer is there. TurnedAway: the pod did no work, it was not reached or is leaving.
- * Broke: the pod had the request and ended the connection before the first byte of an answer.
- */
-export type Exchange =
-  | { kind: 'Answered'; answer: Answer }
-  | { kind: 'TurnedAway'; cause: string }
-  | { kind: 'Broke'; cause: string };
-
-export interface Answer {
-  status: number;
-  headers: OutgoingHttpHeaders;
-  body: IncomingMessage | Buffer;
+export interface ExchangeOptions {
+  /** Such a request takes a connection of its own: a kept one may be as dead as the one before. */
+  isRetry: boolean;
+  signal: AbortSignal;
+  /** Writes the head of the answer, and says where its body goes. */
+  begin: (status: number, headers: OutgoingHttpHeaders) => ServerResponse;
 }
 
-/** Headers of one connection, not of the message (RFC 9110, 7.6.1), and those that we write ourselves. */
-const hopByHop = [
-  'connection',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-];
-const ownedPrefix = 'x-refmodel-';
-
-/** Silence after which the kernel asks whether the peer still lives. Milliseconds. */
-const deadPeerMs = 5000;
+/**
+ * Answered: the client has the whole answer, or its connection will bring it. TurnedAway: the pod did no work, it was
+ * not reached or is leaving. Broke: the pod had the request and ended the connection before the first byte of an answer.
+ */
+export type Outcome =
+  | { kind: 'Answered' }
+  | { kind: 'TurnedAway'; cause: string }
+  | { kind: 'Broke'; cause: string };
 
 /** Answers by which a pod says that it has not touched the request. */
 const turnAwayCodes = new Set<unknown>(['SHUTTING_DOWN', 'NOT_READY'] satisfies ErrorCode[]);
 /** Error bodies are small; what is longer is not one of ours. */
 const errorAnswer = z.object({ error: z.object({ code: z.string() }) });
 const maxErrorBytes = 64 * 1024;
+/** What was asked for cannot be written as HTTP; no pod would make a difference. */
+const unwritable = new Set(['UND_ERR_INVALID_ARG', 'UND_ERR_NOT_SUPPORTED']);
 
 export class Proxy {
-  readonly #agent = new Agent({ keepAlive: true, maxFreeSockets: 64, scheduling: 'lifo' });
-  readonly #connectTimeoutMs: number;
+  readonly #connections: Connections;
 
   constructor(options: { connectTimeoutMs: number }) {
-    this.#connectTimeoutMs = options.connectTimeoutMs;
+    this.#connections = new Connections(options);
   }
 
   /**
-   * Sends the request and waits for the head of the answer. Throws the signal's reason when that fires.
-   * `isRetry` takes a connection of its own: a kept one may be as dead as the one before.
+   * Sends the request and passes the answer on. Throws the signal's reason when that fires, and an error when the
+   * answer breaks off in the middle.
    */
-  async exchange(
+  exchange(
     request: ProxyRequest,
-    endpoint: Endpoint,
-    options: { isRetry: boolean; signal: AbortSignal },
-  ): Promise<Exchange> {
-    const { signal, isRetry } = options;
-    signal.throwIfAborted();
-    const sent = httpRequest({
-      agent: isRetry ? false : this.#agent,
-      host: endpoint.host,
-      port: endpoint.port,
-      method: request.method,
-      path: request.path,
-      headers: requestHeaders(request),
-      signal,
+    address: PodAddress,
+    { isRetry, signal, begin }: ExchangeOptions,
+  ): Promise<Outcome> {
+    const connections = this.#connections;
+    const { method, path, body = null } = request;
+    return new Promise((resolve, reject) => {
+      signal.throwIfAborted();
+      const connection = connections.take(address, { isFresh: isRetry });
+      const onAbort = () => exchange.abort(signal.reason);
+      const exchange = new Exchange(begin, (end) => {
+        signal.removeEventListener('abort', onAbort);
+        if ('isWhole' in end && end.isWhole) connections.keep(connection);
+        else connections.drop(connection);
+        if ('error' in end) reject(end.error);
+        else resolve(end.outcome);
+      });
+      signal.addEventListener('abort', onAbort);
+      const headers = toPod(request.headers, request);
+      connection.dispatch({ method, path, headers, body }, exchange);
     });
-    sent.setSocketKeepAlive(true, deadPeerMs); // a node that is gone says nothing
-    const connection = this.#watchConnection(sent);
-    try {
-      const response = await send(sent, request.body);
-      return await classify(response, signal);
-    } catch (err) {
-      if (signal.aborted) throw signal.reason;
-      const cause = err instanceof Error ? err.message : String(err);
-      return { kind: connection.isOpened ? 'Broke' : 'TurnedAway', cause };
-    }
   }
 
   close(): void {
-    this.#agent.destroy();
-  }
-
-  /** Without a connection nothing reached the pod; with one, it may have begun to work. */
-  #watchConnection(sent: ClientRequest): { isOpened: boolean } {
-    const connection = { isOpened: false };
-    const ms = this.#connectTimeoutMs;
-    sent.once('socket', (socket) => {
-      connection.isOpened = !socket.connecting;
-      if (connection.isOpened) return;
-      const late = () => sent.destroy(new Error(`no connection within ${ms} ms`));
-      const timer = setTimeout(late, ms);
-      socket.once('close', () => clearTimeout(timer));
-      socket.once('connect', () => {
-        connection.isOpened = true;
-        clearTimeout(timer);
-      });
-    });
-    return connection;
+    this.#connections.close();
   }
 }
 
-function send(sent: ClientRequest, body: Buffer | undefined): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    sent.on('error', reject);
-    sent.once('response', (response) => {
-      response.on('error', () => {}); // reaches whoever reads the body
-      resolve(response);
-    });
-    sent.end(body);
-  });
-}
+/** Whole: the connection can take another request. */
+type End = { outcome: Outcome; isWhole: boolean } | { error: unknown };
 
-/** Writes the answer to the client at the client's pace. Throws when either side breaks off. */
-export async function relay(
-  answer: Answer,
-  res: ServerResponse,
-  signal: AbortSignal,
-): Promise<void> {
-  res.writeHead(answer.status, answer.headers);
-  if (Buffer.isBuffer(answer.body)) res.end(answer.body);
-  else await pass(answer.body, res, signal);
-}
+/** What the connection tells about one request, in order: start, head, data, end; or an error at any time. */
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly #begin: ExchangeOptions['begin'];
+  readonly #end: (end: End) => void;
+  #controller: Dispatcher.DispatchController | undefined;
+  #res: ServerResponse | undefined;
+  /** An answer that is read before it is passed on: it may say that the pod has done nothing. */
+  #suspect: { status: number; headers: IncomingHttpHeaders; chunks: Buffer[] } | undefined;
+  #hasEnded = false;
 
-/** Not stream.pipeline: what it sets up and takes down costs as much as a tenth of a small exchange. */
-function pass(body: IncomingMessage, res: ServerResponse, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const end = (err?: unknown) => {
-      signal.removeEventListener('abort', onAbort);
-      if (err === undefined) return resolve();
-      body.destroy();
-      res.destroy();
-      reject(err);
+  constructor(begin: ExchangeOptions['begin'], end: (end: End) => void) {
+    this.#begin = begin;
+    this.#end = (how) => {
+      if (this.#hasEnded) return;
+      this.#hasEnded = true;
+      end(how);
     };
-    const onAbort = () => end(signal.reason);
-    body.once('close', () => {
-      if (!body.complete) end(new Error('the pod broke off'));
-    });
-    res.once('finish', () => end());
-    res.once('close', () => {
-      if (!res.writableFinished) end(new Error('the client broke off'));
-    });
-    signal.addEventListener('abort', onAbort, { once: true });
-    if (signal.aborted) onAbort();
-    else body.pipe(res);
-  });
+  }
+
+  abort(reason: unknown): void {
+    this.#res?.destroy();
+    this.#end({ error: reason });
+    this.#controller?.abort(new Error('the request was given up', { cause: reason }));
+  }
+
+  /** The connection is open and the request is about to be written: from here on the pod may have begun to work. */
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#hasEnded) controller.abort(new Error('the request was given up before'));
+  }
+
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: IncomingHttpHeaders,
+  ): void {
+    if (status < 200) return; // informational: the answer is still to come
+    if (status === 503 && isShort(headers)) this.#suspect = { status, headers, chunks: [] };
+    else this.#res = this.#begin(status, toClient(headers));
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#suspect) this.#suspect.chunks.push(chunk);
+    if (!this.#res || this.#res.write(chunk)) return;
+    controller.pause();
+    this.#res.once('drain', () => controller.resume());
+  }
+
+  onResponseEnd(): void {
+    const outcome = this.#suspect ? this.#judge(this.#suspect) : answered;
+    this.#res?.end();
+    this.#end({ outcome, isWhole: true });
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, err: Error): void {
+    if (this.#res) {
+      this.#res.destroy();
+      this.#end({ error: err });
+    } else if ('code' in err && unwritable.has(String(err.code))) {
+      const message = `sending the request to the pod: ${err.message}`;
+      this.#end({ error: new AppError('INVALID_REQUEST', message, { cause: err }) });
+    } else {
+      const kind = this.#controller ? 'Broke' : 'TurnedAway';
+      this.#end({ outcome: { kind, cause: err.message }, isWhole: false });
+    }
+  }
+
+  #judge({
+    status,
+    headers,
+    chunks,
+  }: {
+    status: number;
+    headers: IncomingHttpHeaders;
+    chunks: Buffer[];
+  }): Outcome {
+    const body = Buffer.concat(chunks);
+    const code = errorCode(body);
+    if (turnAwayCodes.has(code)) return { kind: 'TurnedAway', cause: String(code) };
+    this.#res = this.#begin(status, toClient(headers));
+    this.#res.write(body);
+    return answered;
+  }
 }
 
-async function classify(response: IncomingMessage, signal: AbortSignal): Promise<Exchange> {
-  const status = response.statusCode ?? 502;
-  const answer: Answer = { status, headers: messageHeaders(response.headers), body: response };
-  if (status !== 503 || !isShort(response)) return { kind: 'Answered', answer };
-  const body = await readAll(response, signal);
-  const code = errorCode(body);
-  if (turnAwayCodes.has(code)) return { kind: 'TurnedAway', cause: String(code) };
-  return { kind: 'Answered', answer: { ...answer, body } };
-}
+const answered: Outcome = { kind: 'Answered' };
 
-const isShort = (response: IncomingMessage): boolean =>
-  Number(response.headers['content-length'] ?? Number.POSITIVE_INFINITY) <= maxErrorBytes;
-
-async function readAll(response: IncomingMessage, signal: AbortSignal): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
-  signal.throwIfAborted();
-  return Buffer.concat(chunks);
-}
+const isShort = (headers: IncomingHttpHeaders): boolean =>
+  Number(headers['content-length'] ?? Number.POSITIVE_INFINITY) <= maxErrorBytes;
 
 function errorCode(body: Buffer): unknown {
   try {
@@ -199,25 +183,4 @@ function errorCode(body: Buffer): unknown {
   } catch {
     return undefined; // not ours: passed on as it is
   }
-}
-
-function requestHeaders(request: ProxyRequest): OutgoingHttpHeaders {
-  const headers = messageHeaders(request.headers);
-  for (const name of Object.keys(headers)) {
-    if (name.startsWith(ownedPrefix)) delete headers[name];
-  }
-  delete headers['expect'];
-  delete headers['host']; // node writes the pod's
-  delete headers['content-length'];
-  if (request.body) headers['content-length'] = request.body.length;
-  headers[modelHeader] = request.model;
-  if (request.caller !== undefined) headers[callerHeader] = request.caller;
-  return headers;
-}
-
-/** The headers of the message itself: without those of the connection, and those that it names. */
-function messageHeaders(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
-  const named = (headers.connection ?? '').split(',').map((name) => name.trim().toLowerCase());
-  const dropped = new Set([...hopByHop, ...named]);
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => !dropped.has(name)));
 }

@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { createServer as createHttpServer } from 'node:http';
+import { createServer as createHttpServer, type OutgoingHttpHeaders } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
-import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
-import { type Answer, Proxy, type ProxyRequest } from '../../../../operator/gateway/proxy.ts';
+import { AppError } from '../../../../common/errors.ts';
+import { listen } from '../../../../common/http.ts';
+import {
+  type ExchangeOptions,
+  type Outcome,
+  Proxy,
+  type ProxyRequest,
+} from '../../../../operator/gateway/proxy.ts';
 import { endpoint, FakePod, sendJson } from '../../../support/gateway-kit.ts';
 
 const never = new AbortController().signal;
@@ -18,8 +24,45 @@ const request = (overrides: Partial<ProxyRequest> = {}): ProxyRequest => ({
   ...overrides,
 });
 
-const bodyOf = async ({ body }: Answer): Promise<string> =>
-  Buffer.isBuffer(body) ? body.toString('utf8') : text(body);
+interface Sent {
+  outcome: Outcome;
+  /** What the client was given; undefined while that is nothing. */
+  begun: { status: number; headers: OutgoingHttpHeaders } | undefined;
+  body: string | undefined;
+}
+
+/** One exchange for a client of its own. Rejects with what the exchange throws. */
+async function send(
+  proxy: Proxy,
+  pod: Pick<FakePod, 'endpoint'>,
+  overrides: Partial<ProxyRequest> = {},
+  options: Partial<Pick<ExchangeOptions, 'isRetry' | 'signal'>> = {},
+): Promise<Sent> {
+  let begun: Sent['begun'];
+  let ended: Promise<Outcome> = Promise.reject(new Error('no request came'));
+  ended.catch(() => {});
+  const front = await listen(
+    (_req, res) => {
+      const begin: ExchangeOptions['begin'] = (status, headers) => {
+        begun = { status, headers };
+        return res.writeHead(status, headers);
+      };
+      const all = { isRetry: false, signal: never, ...options, begin };
+      ended = proxy.exchange(request(overrides), pod.endpoint, all);
+      ended.then(
+        () => begun === undefined && res.destroy(),
+        () => res.destroy(),
+      );
+    },
+    0,
+    '127.0.0.1',
+  );
+  const answer = fetch(`http://127.0.0.1:${front.port}`);
+  const body = await answer.then((res) => res.text()).catch(() => undefined);
+  front.server.closeAllConnections();
+  await front.close();
+  return { outcome: await ended, begun, body };
+}
 
 /** A proxy and a pod that end with the test. */
 async function withPod(
@@ -36,15 +79,12 @@ async function withPod(
   }
 }
 
-const send = (proxy: Proxy, pod: FakePod, overrides: Partial<ProxyRequest> = {}) =>
-  proxy.exchange(request(overrides), pod.endpoint, { isRetry: false, signal: never });
-
 describe('Proxy', () => {
   it('sends method, path and body, and names the model', () =>
     withPod(async (proxy, pod) => {
-      const exchange = await send(proxy, pod);
+      const { outcome } = await send(proxy, pod);
 
-      assert.equal(exchange.kind, 'Answered');
+      assert.equal(outcome.kind, 'Answered');
       const [received] = pod.received;
       assert.equal(received?.method, 'POST');
       assert.equal(received?.url, '/v1/logprobs?x=1');
@@ -98,15 +138,14 @@ describe('Proxy', () => {
   it('passes status, headers and body of the answer on, without those of the connection', () =>
     withPod(
       async (proxy, pod) => {
-        const exchange = await send(proxy, pod);
+        const { begun, body } = await send(proxy, pod);
 
-        assert.ok(exchange.kind === 'Answered');
-        const { status, headers } = exchange.answer;
-        assert.equal(status, 409);
+        assert.equal(begun?.status, 409);
+        const headers = begun?.headers ?? {};
         assert.equal(headers['x-refmodel-digest'], 'sha256:1');
         assert.equal(headers['connection'], undefined);
         assert.equal(headers['keep-alive'], undefined);
-        assert.equal(await bodyOf(exchange.answer), 'conflict');
+        assert.equal(body, 'conflict');
       },
       (_request, res) => {
         res.writeHead(409, { 'x-refmodel-digest': 'sha256:1' }).end('conflict');
@@ -116,7 +155,11 @@ describe('Proxy', () => {
   for (const code of ['SHUTTING_DOWN', 'NOT_READY']) {
     it(`takes 503 ${code} for being turned away`, () =>
       withPod(
-        async (proxy, pod) => assert.equal((await send(proxy, pod)).kind, 'TurnedAway'),
+        async (proxy, pod) => {
+          const { outcome, begun } = await send(proxy, pod);
+
+          assert.deepEqual([outcome.kind, begun], ['TurnedAway', undefined]);
+        },
         (_request, res) => sendJson(res, 503, { error: { code, message: 'x' } }),
       ));
   }
@@ -130,11 +173,10 @@ describe('Proxy', () => {
     it(`passes a 503 with ${name} on as it is`, () =>
       withPod(
         async (proxy, pod) => {
-          const exchange = await send(proxy, pod);
+          const { begun, body: passed } = await send(proxy, pod);
 
-          assert.ok(exchange.kind === 'Answered');
-          assert.equal(exchange.answer.status, 503);
-          assert.equal(await bodyOf(exchange.answer), body);
+          assert.equal(begun?.status, 503);
+          assert.equal(passed, body);
         },
         (_request, res) => {
           res.writeHead(503, { 'content-length': body.length }).end(body);
@@ -142,12 +184,56 @@ describe('Proxy', () => {
       ));
   }
 
+  it('passes on neither hints that come before an answer nor the length of what has none', () =>
+    withPod(
+      async (proxy, pod) => {
+        const { begun } = await send(proxy, pod, { method: 'HEAD', body: undefined });
+
+        assert.deepEqual([begun?.status, begun?.headers['content-length']], [200, '5']);
+      },
+      (_request, res) => {
+        res.writeEarlyHints({ link: '</a>; rel=preload' });
+        res.writeHead(200, { 'content-length': 5 }).end();
+      },
+    ));
+
+  it('sends a body with a method that has none as a rule', () =>
+    withPod(async (proxy, pod) => {
+      for (const method of ['GET', 'DELETE', 'PATCH']) await send(proxy, pod, { method });
+
+      assert.deepEqual(
+        pod.received.map(({ method, body }) => [method, body]),
+        [
+          ['GET', '{"a":1}'],
+          ['DELETE', '{"a":1}'],
+          ['PATCH', '{"a":1}'],
+        ],
+      );
+    }));
+
+  it('throws when the answer breaks off in the middle, and cuts the client off', () =>
+    withPod(
+      async (proxy, pod) => assert.rejects(send(proxy, pod)),
+      (_request, res) => {
+        res.writeHead(200, { 'content-length': 100 });
+        res.write('half', () => res.destroy());
+      },
+    ));
+
+  it('throws INVALID_REQUEST for a path that HTTP cannot carry, and blames no pod', () =>
+    withPod(async (proxy, pod) => {
+      const isInvalid = (err: unknown) => err instanceof AppError && err.code === 'INVALID_REQUEST';
+
+      await assert.rejects(send(proxy, pod, { path: '/a b' }), isInvalid);
+      assert.equal(pod.received.length, 0);
+    }));
+
   it('is turned away by an address where nobody listens', async () => {
     const proxy = new Proxy({ connectTimeoutMs: 3000 });
     const gone = await FakePod.start();
     await gone.close();
 
-    assert.equal((await send(proxy, gone)).kind, 'TurnedAway');
+    assert.equal((await send(proxy, gone)).outcome.kind, 'TurnedAway');
     proxy.close();
   });
 
@@ -155,30 +241,25 @@ describe('Proxy', () => {
     const proxy = new Proxy({ connectTimeoutMs: 30 });
     const full = await fullBacklog();
 
-    const exchange = await proxy.exchange(request(), full.endpoint, {
-      isRetry: false,
-      signal: never,
-    });
+    const { outcome } = await send(proxy, full);
 
-    assert.equal(exchange.kind, 'TurnedAway');
+    assert.equal(outcome.kind, 'TurnedAway');
     proxy.close();
     full.close();
   });
 
   it('sees that the pod broke when the connection ends before an answer', () =>
     withPod(
-      async (proxy, pod) => assert.equal((await send(proxy, pod)).kind, 'Broke'),
+      async (proxy, pod) => assert.equal((await send(proxy, pod)).outcome.kind, 'Broke'),
       (_request, _res, req) => req.socket.destroy(),
     ));
 
   it('sees that the pod broke when a kept connection ends before an answer', () =>
     withPod(async (proxy, pod) => {
-      const first = await send(proxy, pod);
-      assert.ok(first.kind === 'Answered');
-      await bodyOf(first.answer);
+      await send(proxy, pod);
       pod.answer = (_request, _res, req) => req.socket.destroy();
 
-      assert.equal((await send(proxy, pod)).kind, 'Broke');
+      assert.equal((await send(proxy, pod)).outcome.kind, 'Broke');
     }));
 
   it('keeps connections, but takes a fresh one for a retry', async () => {
@@ -192,10 +273,7 @@ describe('Proxy', () => {
     const proxy = new Proxy({ connectTimeoutMs: 3000 });
 
     for (const isRetry of [false, false, true]) {
-      const options = { isRetry, signal: never };
-      const exchange = await proxy.exchange(request(), endpoint({ port }), options);
-      assert.ok(exchange.kind === 'Answered');
-      await bodyOf(exchange.answer);
+      await send(proxy, { endpoint: endpoint({ port }) }, {}, { isRetry });
     }
 
     assert.equal(sockets.size, 2);
@@ -213,16 +291,15 @@ describe('Proxy', () => {
         };
       });
 
-      const options = { isRetry: false, signal: client.signal };
-      await assert.rejects(proxy.exchange(request(), pod.endpoint, options), /client gone/);
+      await assert.rejects(send(proxy, pod, {}, { signal: client.signal }), /client gone/);
       await left;
     }));
 
   it('sends nothing for a signal that has fired', () =>
     withPod(async (proxy, pod) => {
-      const options = { isRetry: false, signal: AbortSignal.abort(new Error('late')) };
+      const signal = AbortSignal.abort(new Error('late'));
 
-      await assert.rejects(proxy.exchange(request(), pod.endpoint, options), /late/);
+      await assert.rejects(send(proxy, pod, {}, { signal }), /late/);
       assert.equal(pod.received.length, 0);
     }));
 });
