@@ -49,9 +49,6 @@ export function linkSignals(...parents: AbortSignal[]): LinkedSignal {
   };
 }
 
-/** One for all: an abort without a reason makes an exception, with its stack, each time. */
-const disposed = new Error('disposed');
-
 export interface TimedSignal extends LinkedSignal {
   /** The time begins anew. */
   readonly restart: () => void;
@@ -60,24 +57,18 @@ export interface TimedSignal extends LinkedSignal {
 /** `parent` that also fires with a TimeoutError after `ms`. */
 export function withTimeout(parent: AbortSignal, ms: number, clock: Clock): TimedSignal {
   const link = linkSignals(parent);
-  const start = () => {
-    const timer = new AbortController();
-    clock.delay(ms, timer.signal).then(
-      () => link.abort(new TimeoutError(`timed out after ${ms} ms`)),
-      () => {}, // disposed or started anew before
-    );
-    return timer;
-  };
+  const start = () =>
+    clock.after(ms, () => link.abort(new TimeoutError(`timed out after ${ms} ms`)));
   let timer = start();
   return {
     ...link,
     restart: () => {
-      timer.abort(disposed);
+      timer[Symbol.dispose]();
       timer = start();
     },
     [Symbol.dispose]: () => {
       link[Symbol.dispose]();
-      timer.abort(disposed);
+      timer[Symbol.dispose]();
     },
   };
 }

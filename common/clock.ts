@@ -5,6 +5,8 @@ export interface Clock {
   now(): number;
   /** Resolves after `ms`; rejects with the signal's reason when it fires first. */
   delay(ms: number, signal: AbortSignal): Promise<void>;
+  /** Calls back after `ms`, unless disposed before. For waits that are many and nearly always given up. */
+  after(ms: number, act: () => void): Disposable;
 }
 
 export const systemClock: Clock = {
@@ -23,4 +25,8 @@ export const systemClock: Clock = {
       }, ms);
       signal.addEventListener('abort', stop, { once: true });
     }),
+  after: (ms, act) => {
+    const timer = setTimeout(act, ms);
+    return { [Symbol.dispose]: () => clearTimeout(timer) };
+  },
 };

@@ -3,7 +3,7 @@ import type { Clock } from '../../common/clock.ts';
 
 interface Timer {
   due: number;
-  resolve: () => void;
+  act: () => void;
 }
 
 export class FakeClock implements Clock {
@@ -25,19 +25,21 @@ export class FakeClock implements Clock {
         return;
       }
       const abort = () => {
-        this.#timers.delete(timer);
+        timer[Symbol.dispose]();
         reject(signal.reason as Error);
       };
-      const timer: Timer = {
-        due: this.#now + ms,
-        resolve: () => {
-          signal.removeEventListener('abort', abort);
-          resolve();
-        },
-      };
-      this.#timers.add(timer);
+      const timer = this.after(ms, () => {
+        signal.removeEventListener('abort', abort);
+        resolve();
+      });
       signal.addEventListener('abort', abort, { once: true });
     });
+  }
+
+  after(ms: number, act: () => void): Disposable {
+    const timer: Timer = { due: this.#now + ms, act };
+    this.#timers.add(timer);
+    return { [Symbol.dispose]: () => void this.#timers.delete(timer) };
   }
 
   /** Waits that have neither ended nor been aborted. */
@@ -52,7 +54,7 @@ export class FakeClock implements Clock {
     for (let next = this.#next(end); next; next = this.#next(end)) {
       this.#timers.delete(next);
       this.#now = next.due;
-      next.resolve();
+      next.act();
       await settle();
     }
     this.#now = end;

@@ -27,4 +27,10 @@ export class HastyClock implements Clock {
     signal.throwIfAborted();
     this.waits.push(ms);
   }
+
+  after(ms: number, act: () => void): Disposable {
+    this.waits.push(ms);
+    const timer = setImmediate(act);
+    return { [Symbol.dispose]: () => clearImmediate(timer) };
+  }
 }

@@ -19,6 +19,20 @@ describe('systemClock', () => {
   it('ends by itself', async () => {
     await systemClock.delay(1, never);
   });
+
+  it('calls back once, or not at all when that is given up before', async () => {
+    const seen: string[] = [];
+    const given = systemClock.after(1, () => seen.push('given up'));
+    given[Symbol.dispose]();
+    await new Promise<void>((resolve) => {
+      systemClock.after(2, () => {
+        seen.push('kept');
+        resolve();
+      });
+    });
+
+    assert.deepEqual(seen, ['kept']);
+  });
 });
 
 describe('FakeClock', () => {
@@ -34,6 +48,18 @@ describe('FakeClock', () => {
     await clock.step(15);
     assert.deepEqual(seen.at(-1), ['b', 20]);
     assert.equal(clock.now(), 30);
+  });
+
+  it('calls back at the moment that was asked for, unless that is given up', async () => {
+    const clock = new FakeClock(0);
+    const seen: number[] = [];
+    clock.after(10, () => seen.push(clock.now()));
+    clock.after(5, () => seen.push(-1))[Symbol.dispose]();
+
+    await clock.step(15);
+
+    assert.deepEqual(seen, [10]);
+    assert.equal(clock.pending, 0);
   });
 
   it('drops a wait that is aborted', async () => {
