@@ -3,7 +3,7 @@ import type { RequestListener } from 'node:http';
 import type { Express } from 'express';
 import type { Clock } from '../../common/clock.ts';
 import { AppError } from '../../common/errors.ts';
-import { addHealth, clientSignal, createApp, finish, type Health } from '../../common/http.ts';
+import { addHealth, createApp, finish, type Health } from '../../common/http.ts';
 import type { Logger } from '../../common/log.ts';
 import type { DemandReport } from '../demand.ts';
 import type { Backend, GatewayModel } from './backend.ts';
@@ -116,12 +116,13 @@ async function answerLeases(
   if (!lease) return false;
   const { method = '' } = call.req;
   const request = { method, ...lease, body, addressed: address.model };
-  call.send(await answerLease(request, options, clientSignal(call.res)));
+  const { signal } = call.endWithClient(new AbortController());
+  call.send(await answerLease(request, options, signal));
   return true;
 }
 
 function countOnClose({ res }: Call, model: GatewayModel, { metrics }: AppOptions): void {
-  res.once('close', () => {
+  res.on('close', () => {
     const status = res.writableFinished ? res.statusCode : 499;
     metrics.requests.inc({ model: model.key, status });
   });

@@ -1,6 +1,7 @@
 // One request of a client, and the way to answer it. Plain node:http: what a framework adds to each request is as
 // much as half of what the gateway itself does with it.
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import { ClientGoneError } from '../../common/abort.ts';
 import { errorAnswer, requestIdOf } from '../../common/http.ts';
 import type { Logger } from '../../common/log.ts';
 import { errorShape } from '../../server/contract.ts';
@@ -23,6 +24,14 @@ export class Call {
   headers(): OutgoingHttpHeaders {
     const id = { 'x-request-id': this.id };
     return this.#isDraining() ? { ...id, connection: 'close' } : id;
+  }
+
+  /** Aborts with ClientGoneError when the client leaves before its answer is written. */
+  endWithClient(work: AbortController): AbortController {
+    this.res.on('close', () => {
+      if (!this.res.writableFinished) work.abort(new ClientGoneError('the client left'));
+    });
+    return work;
   }
 
   /** Texts are plain, the rest is JSON. */

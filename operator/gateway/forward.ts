@@ -10,12 +10,12 @@
 //
 // The hold budget is one for all waits of a request; each try has a work budget of its own.
 import type { OutgoingHttpHeaders } from 'node:http';
-import { ClientGoneError, linkSignals, why, withTimeout } from '../../common/abort.ts';
+import { ClientGoneError, why } from '../../common/abort.ts';
 import type { Clock } from '../../common/clock.ts';
 import { AppError } from '../../common/errors.ts';
-import { clientSignal } from '../../common/http.ts';
 import type { Logger } from '../../common/log.ts';
 import type { Activity } from './activity.ts';
+import type { Endpoint } from './backend.ts';
 import type { Call } from './call.ts';
 import type { Dispatcher, Lease } from './dispatch.ts';
 import type { GatewayMetrics } from './metrics.ts';
@@ -30,14 +30,18 @@ export interface ForwarderOptions {
   clock: Clock;
   log: Logger;
   workTimeoutMs: number;
-  /** Fires when the process gives up the requests it still has. */
-  shutdown: AbortSignal;
 }
 
 /** Told to clients whose request was held. Milliseconds. */
 export const heldHeader = 'x-refmodel-held-ms';
 
-interface Progress {
+/** One request under way. */
+interface Run {
+  readonly request: ProxyRequest;
+  readonly call: Call;
+  readonly holdBudgetMs: number;
+  /** The one signal of the request: its client left, the process gives up, or its work budget is spent. */
+  readonly life: AbortController;
   heldMs: number;
   breaks: number;
   tries: number;
@@ -45,6 +49,8 @@ interface Progress {
 
 export class Forwarder {
   readonly #options: ForwarderOptions;
+  readonly #running = new Set<AbortController>();
+  #end: Error | undefined;
 
   constructor(options: ForwarderOptions) {
     this.#options = options;
@@ -52,98 +58,101 @@ export class Forwarder {
 
   /** Answers the request, or throws the AppError that does. */
   async forward(request: ProxyRequest, call: Call, holdBudgetMs: number): Promise<void> {
-    const { activity, shutdown } = this.#options;
-    using link = linkSignals(clientSignal(call.res), shutdown);
-    const { signal } = link;
-    const progress: Progress = { heldMs: 0, breaks: 0, tries: 0 };
-    if (isWork(request.method, request.path)) activity.touch(request.model);
+    const { activity } = this.#options;
+    const life = call.endWithClient(new AbortController());
+    const run: Run = { request, call, holdBudgetMs, life, heldMs: 0, breaks: 0, tries: 0 };
+    const counts = isWork(request.method, request.path);
+    if (this.#end) life.abort(this.#end);
+    this.#running.add(life);
+    if (counts) activity.touch(request.model);
     try {
-      while (!(await this.#try(request, call, { progress, holdBudgetMs, signal })));
+      while (!(await this.#try(run)));
     } catch (err) {
-      throw inOurWords(err, signal);
+      throw inOurWords(err, life.signal);
     } finally {
-      if (isWork(request.method, request.path)) activity.touch(request.model);
-      this.#observe(request, progress);
+      this.#running.delete(life);
+      if (counts) activity.touch(request.model);
+      this.#observe(run);
     }
+  }
+
+  /** Gives up the requests that run, and those that still come. */
+  giveUp(reason: Error): void {
+    this.#end = reason;
+    for (const life of this.#running) life.abort(reason);
   }
 
   /** One endpoint. True when the client has its answer. */
-  async #try(
-    request: ProxyRequest,
-    call: Call,
-    run: { progress: Progress; holdBudgetMs: number; signal: AbortSignal },
-  ): Promise<boolean> {
-    const { progress, signal } = run;
-    using lease = await this.#acquire(request, run);
-    using limit = this.#workLimit(signal);
-    try {
-      const outcome = await this.#options.proxy.exchange(request, lease.endpoint, {
-        isRetry: progress.tries++ > 0,
-        signal: limit.signal,
-        begin: (status, headers) => {
-          const { res } = call;
-          return res.writeHead(status, { ...call.headers(), ...headers, ...heldHeaders(progress) });
-        },
-      });
-      if (outcome.kind !== 'Answered') {
-        this.#failed(outcome, lease, progress);
-        return false;
-      }
+  async #try(run: Run): Promise<boolean> {
+    using lease = await this.#acquire(run);
+    const outcome = await this.#exchange(run, lease.endpoint);
+    if (outcome.kind === 'Answered') {
       this.#options.dispatcher.confirm(lease.endpoint);
       return true;
-    } catch (err) {
-      if (why(limit.signal) === 'Timeout') throw this.#workTimeout(request);
-      throw err;
+    }
+    this.#failed(outcome, lease, run);
+    return false;
+  }
+
+  async #exchange(run: Run, endpoint: Endpoint): Promise<Outcome> {
+    const { request, call, life } = run;
+    const limit = this.#limitWork(run);
+    try {
+      return await this.#options.proxy.exchange(request, endpoint, {
+        isRetry: run.tries++ > 0,
+        signal: life.signal,
+        begin: (status, headers) =>
+          call.res.writeHead(status, { ...call.headers(), ...headers, ...heldHeaders(run) }),
+      });
+    } finally {
+      limit[Symbol.dispose]();
     }
   }
 
-  async #acquire(
-    { model, caller = '', body }: ProxyRequest,
-    run: { progress: Progress; holdBudgetMs: number; signal: AbortSignal },
-  ): Promise<Lease> {
-    const { progress, holdBudgetMs, signal } = run;
+  async #acquire(run: Run): Promise<Lease> {
+    const { request, life } = run;
     const { clock, dispatcher } = this.#options;
+    const { model, caller = '', body } = request;
     const start = clock.now();
     try {
-      const budgetMs = Math.max(0, holdBudgetMs - progress.heldMs);
+      const budgetMs = Math.max(0, run.holdBudgetMs - run.heldMs);
       const wanted = { model, caller, bytes: body?.length ?? 0, budgetMs };
-      const lease = await dispatcher.acquire(wanted, signal);
-      progress.heldMs += lease.heldMs;
+      const lease = await dispatcher.acquire(wanted, life.signal);
+      run.heldMs += lease.heldMs;
       return lease;
     } catch (err) {
-      progress.heldMs += clock.now() - start;
+      run.heldMs += clock.now() - start;
       throw err;
     }
   }
 
-  #failed(outcome: Exclude<Outcome, { kind: 'Answered' }>, lease: Lease, progress: Progress) {
+  #failed(outcome: Exclude<Outcome, { kind: 'Answered' }>, lease: Lease, run: Run) {
     const { dispatcher, log, metrics } = this.#options;
     const { kind, cause } = outcome;
     const { id } = lease.endpoint;
     log.warn({ pod: id, kind, cause }, 'pod did not answer');
     dispatcher.setAside(lease.endpoint);
-    if (kind === 'Broke' && ++progress.breaks > 1) {
+    if (kind === 'Broke' && ++run.breaks > 1) {
       throw new AppError('UPSTREAM_FAILED', `sending the request to ${id}: ${cause}`);
     }
     metrics.retries.inc({ reason: kind });
   }
 
-  #workLimit(signal: AbortSignal) {
-    return withTimeout(signal, this.#options.workTimeoutMs, this.#options.clock);
+  /** Each try has the whole budget. */
+  #limitWork({ request, life }: Run): Disposable {
+    const { clock, workTimeoutMs } = this.#options;
+    return clock.after(workTimeoutMs, () => {
+      const message = `waiting for the answer of ${request.model}: none within ${workTimeoutMs} ms`;
+      life.abort(new AppError('WORK_TIMEOUT', message));
+    });
   }
 
-  #workTimeout({ model }: ProxyRequest): AppError {
-    const { workTimeoutMs } = this.#options;
-    const message = `waiting for the answer of ${model}: none within ${workTimeoutMs} ms`;
-    return new AppError('WORK_TIMEOUT', message);
-  }
-
-  #observe({ model }: ProxyRequest, { heldMs }: Progress): void {
+  #observe({ request: { model }, heldMs }: Run): void {
     if (heldMs > 0) this.#options.metrics.holdSeconds.observe({ model }, heldMs / 1000);
   }
 }
 
-function heldHeaders({ heldMs }: Progress): OutgoingHttpHeaders {
+function heldHeaders({ heldMs }: Run): OutgoingHttpHeaders {
   if (heldMs === 0) return {};
   return { [heldHeader]: String(heldMs), 'server-timing': `hold;dur=${heldMs}` };
 }

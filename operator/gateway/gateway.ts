@@ -1,5 +1,4 @@
 // A gateway put together over a backend: what `main.ts` and `local.ts` share.
-import { setMaxListeners } from 'node:events';
 import type { RequestListener } from 'node:http';
 import type { Express } from 'express';
 import { ShutdownError } from '../../common/abort.ts';
@@ -51,8 +50,6 @@ export function createGateway({ name, backend, settings, clock, log }: GatewayPa
   const onWake = (pool: string) => metrics.wakes.inc({ pool });
   const dispatcher = new Dispatcher({ backend, hold, activity, residency, onWake, clock, log });
   const proxy = new Proxy({ connectTimeoutMs: settings.connectTimeoutMs });
-  const shutdown = new AbortController();
-  setMaxListeners(0, shutdown.signal); // one for each request that runs
   const { workTimeoutMs } = settings;
   const forwarder = new Forwarder({
     dispatcher,
@@ -62,7 +59,6 @@ export function createGateway({ name, backend, settings, clock, log }: GatewayPa
     clock,
     log,
     workTimeoutMs,
-    shutdown: shutdown.signal,
   });
   addGauges(metrics, {
     held: () => hold.keys().map((model) => ({ model, held: hold.held(model) })),
@@ -108,7 +104,7 @@ export function createGateway({ name, backend, settings, clock, log }: GatewayPa
       const done = new AbortController();
       const giveUp = async () => {
         await clock.delay(timeoutMs, done.signal);
-        shutdown.abort(new ShutdownError('the gateway is ending'));
+        forwarder.giveUp(new ShutdownError('the gateway is ending'));
         await clock.delay(lastWordsMs, done.signal);
         for (const { server } of listening) server.closeAllConnections();
       };

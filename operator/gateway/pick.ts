@@ -28,6 +28,7 @@ const calmPart = 0.5;
  * A draining endpoint is taken only when there is no other. Undefined when there is none at all.
  */
 export function pick(choice: Choice): Endpoint | undefined {
+  if (choice.endpoints.length < 2) return choice.endpoints[0];
   const { model, inFlight } = choice;
   const staying = choice.endpoints.filter((e) => !choice.stateOf(e)?.isDraining);
   const candidates = staying.length > 0 ? staying : choice.endpoints;
