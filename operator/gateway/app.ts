@@ -7,6 +7,7 @@ import { addHealth, createApp, finish, type Health } from '../../common/http.ts'
 import type { Logger } from '../../common/log.ts';
 import type { DemandReport } from '../demand.ts';
 import type { Backend, GatewayModel } from './backend.ts';
+import { modelInBody } from './body-model.ts';
 import { Call } from './call.ts';
 import { callerOf } from './caller.ts';
 import type { RequestSettings } from './config.ts';
@@ -15,14 +16,7 @@ import type { Forwarder } from './forward.ts';
 import { answerLease, leasePath } from './leases.ts';
 import type { GatewayMetrics } from './metrics.ts';
 import { readBody } from './read-body.ts';
-import {
-  type Address,
-  isPodPath,
-  modelInBody,
-  readAddress,
-  resolveModel,
-  splitUrl,
-} from './route.ts';
+import { type Address, isPodPath, readAddress, resolveModel, splitUrl } from './route.ts';
 import { answerStanding, answerWhileAsleep, isRead, isWork, listModels } from './standing.ts';
 
 export interface AppOptions {

@@ -65,27 +65,6 @@ function isOnlyCache(address: Address, { pool }: GatewayModel, models: Models): 
   return isCache && [...models.values()].every((model) => model.pool === pool);
 }
 
-/**
- * Most clients write the model first. Then the megabytes of ids that may follow are left to the pod:
- * parsing them here would hold up every other request.
- */
-const modelFirst = /^\s*\{\s*"model"\s*:\s*"([\w./-]+)"\s*[,}]/;
-
-/** The top-level `model` of a JSON body, when it has one that is a text. Throws MALFORMED_JSON. */
-export function modelInBody(body: Buffer | undefined): string | undefined {
-  if (!body || body.length === 0) return undefined;
-  const [, first] = modelFirst.exec(body.toString('latin1', 0, 400)) ?? [];
-  if (first !== undefined) return first;
-  let value: unknown;
-  try {
-    value = JSON.parse(body.toString('utf8'));
-  } catch (cause) {
-    throw new AppError('MALFORMED_JSON', 'finding the model: the body is not JSON', { cause });
-  }
-  if (typeof value !== 'object' || value === null || !('model' in value)) return undefined;
-  return typeof value.model === 'string' ? value.model : undefined;
-}
-
 /** True for a path that pods keep to themselves. */
 export function isPodPath(path: string): boolean {
   const [, first = '', rest] = path.toLowerCase().split('/', 3);

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { AppError, type ErrorCode } from '../../../../common/errors.ts';
+import { modelInBody } from '../../../../operator/gateway/body-model.ts';
 import {
   isPodPath,
   type Models,
-  modelInBody,
   readAddress,
   resolveModel,
 } from '../../../../operator/gateway/route.ts';
@@ -248,28 +248,6 @@ describe('routing by', () => {
     const address = readAddress({ host: 'tiny.rl', url: '/v1/logprobs' }, many);
 
     resolveModel(address, () => assert.fail('read'), many);
-  });
-});
-
-describe('modelInBody', () => {
-  for (const text of ['', '{}', '[]', 'null', '{"model":7}']) {
-    it(`finds no model in ${text || 'an empty body'}`, () => {
-      assert.equal(modelInBody(Buffer.from(text)), undefined);
-    });
-  }
-});
-
-describe('modelInBody, with the model first', () => {
-  it('leaves the rest of the body to the pod', () => {
-    assert.equal(modelInBody(Buffer.from(' { "model" : "rl/tiny" , "input_ids": [[')), 'rl/tiny');
-  });
-
-  it('takes no model of an inner object', () => {
-    assert.equal(modelInBody(Buffer.from('{"x":{"model":"rl/tiny"}}')), undefined);
-  });
-
-  it('reads escapes as JSON does', () => {
-    assert.equal(modelInBody(Buffer.from('{"model":"rl\\u002ftiny"}')), 'rl/tiny');
   });
 });
 
