@@ -109,6 +109,7 @@ export const poolObjects = (pool: string) => ({
   service: pool,
   serviceAccount: pool,
   catalog: `${pool}-catalog`,
+  networkPolicy: pool,
 });
 
 /** The address of a model inside the cluster, reached through its own Service. */

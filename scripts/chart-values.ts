@@ -8,6 +8,9 @@ const resources = z.strictObject({ requests: amounts.optional(), limits: amounts
 
 const url = z.string().regex(/^(https?:\/\/.+)?$/);
 
+/** Peers, ports or rules of a NetworkPolicy, which the API server checks. */
+const rules = z.array(z.looseObject({}));
+
 /** Where the pods of one of our own processes run, and what they get. */
 const process = {
   replicas: z.int().min(1).max(100),
@@ -31,6 +34,15 @@ const shape = {
   logLevel: z.enum(['debug', 'info', 'warn', 'error']),
   huggingFace: z.strictObject({ endpoint: url, offline: z.boolean() }),
   proxy: z.strictObject({ https: z.string(), http: z.string(), except: z.string() }),
+  networkPolicies: z.strictObject({
+    enabled: z.boolean(),
+    clients: rules,
+    metrics: rules,
+    dns: z.strictObject({ to: rules, ports: rules }),
+    hub: z.strictObject({ to: rules, ports: rules }),
+    kubernetesApi: z.strictObject({ to: rules, ports: rules }),
+    extraEgress: z.strictObject({ operator: rules, gateway: rules, models: rules }),
+  }),
   operator: z.strictObject(process),
   gateway: z.strictObject({ ...process, holdTimeoutMs: z.int().min(1000).max(3_600_000) }),
   gpuClasses: z.record(

@@ -34,6 +34,12 @@ export const controllerConfig = z.object({
     .string()
     .optional()
     .describe('YAML file of the GPUClasses that the operator applies at its start. Default: none.'),
+  REFMODEL_POOL_TRAFFIC: z
+    .string()
+    .optional()
+    .describe(
+      'YAML file with the rules, `ingress` and `egress`, of the NetworkPolicy of server pods. Default: no NetworkPolicy.',
+    ),
   REFMODEL_CLUSTER_DOMAIN: z
     .string()
     .default('cluster.local')

@@ -18,6 +18,8 @@ import {
 } from './config.ts';
 import { Controller } from './controller.ts';
 import { ControllerMetrics } from './metrics.ts';
+import { readPoolTraffic } from './pool-traffic.ts';
+import type { PoolTraffic } from './resources/pool-plan.ts';
 import { together } from './together.ts';
 import { World } from './world.ts';
 
@@ -50,7 +52,9 @@ async function start(config: ControllerConfig, log: Logger, signal: AbortSignal)
     userAgent: 'refmodel-operator',
     observe: (call) => metrics.apiCall(call),
   });
-  const operator = build(config, { client, log, metrics });
+  const path = config.REFMODEL_POOL_TRAFFIC;
+  const traffic = path ? await readPoolTraffic(path) : undefined;
+  const operator = build(config, { client, log, metrics, traffic });
 
   let isDraining = false;
   const app = createApp();
@@ -79,6 +83,8 @@ interface Parts {
   client: KubeClient;
   log: Logger;
   metrics: ControllerMetrics;
+  /** What server pods may talk to. */
+  traffic?: PoolTraffic | undefined;
 }
 
 export interface Operator {
@@ -88,7 +94,10 @@ export interface Operator {
 }
 
 /** The operator without its process: tests run it in theirs. */
-export function build(config: ControllerConfig, { client, log, metrics }: Parts): Operator {
+export function build(
+  config: ControllerConfig,
+  { client, log, metrics, traffic }: Parts,
+): Operator {
   const namespace = config.REFMODEL_NAMESPACE;
   const world = new World({
     client,
@@ -117,6 +126,7 @@ export function build(config: ControllerConfig, { client, log, metrics }: Parts)
           images: serverImages(config),
           imagePullPolicy: config.REFMODEL_IMAGE_PULL_POLICY,
           env: serverEnvironment(config),
+          traffic,
         },
         gatewayHost: `${config.REFMODEL_GATEWAY_SERVICE}.${namespace}.svc.${config.REFMODEL_CLUSTER_DOMAIN}`,
         identity: config.REFMODEL_POD_NAME,

@@ -15,6 +15,7 @@ import { isTerminating } from './plan/pods.ts';
 import { handOverReplicas } from './replicas.ts';
 import { catalogConfigMap, catalogFile, serviceAccount } from './resources/catalog.ts';
 import { poolDeployment } from './resources/deployment.ts';
+import { poolNetworkPolicy } from './resources/network-policy.ts';
 import type { PodSettings, PoolPlan } from './resources/pool-plan.ts';
 import { poolService } from './resources/services.ts';
 import type { Troubles } from './troubles.ts';
@@ -74,13 +75,14 @@ export class PoolReconciler {
 
   /** All names are looked at before anything is written: half a pool helps nobody. */
   async #make(plan: PoolPlan, signal: AbortSignal): Promise<void> {
-    const { applier } = this.#options;
+    const { applier, settings } = this.#options;
     const kinds = this.#kinds();
+    const policy = settings.traffic && poolNetworkPolicy(plan, settings.traffic);
     const desired = {
       serviceAccount: serviceAccount(plan),
       catalog: catalogConfigMap(plan),
       service: poolService(plan),
-      deployment: poolDeployment(plan, this.#options.settings),
+      deployment: poolDeployment(plan, settings),
     };
     const live = {
       serviceAccount: await applier.find(kinds.serviceAccount, desired.serviceAccount, signal),
@@ -88,12 +90,19 @@ export class PoolReconciler {
       service: await applier.find(kinds.service, desired.service, signal),
       deployment: await applier.find(kinds.deployment, desired.deployment, signal),
     };
+    const livePolicy = policy && (await applier.find(kinds.networkPolicy, policy, signal));
     const both = <K extends keyof typeof desired>(name: K) => ({
       live: live[name],
       desired: desired[name],
     });
     await applier.ensure(kinds.serviceAccount, both('serviceAccount'), signal);
     await applier.ensure(kinds.catalog, both('catalog'), signal);
+    if (policy) {
+      await applier.ensure(kinds.networkPolicy, { live: livePolicy, desired: policy }, signal);
+    } else {
+      const name = poolObjects(plan.pool).networkPolicy;
+      await this.#removeOne(kinds.networkPolicy, objectKey(plan.namespace, name), signal);
+    }
     await this.#openPods(plan, signal); // before the Service looks for it
     await applier.ensure(kinds.service, both('service'), signal);
     await this.#ensureDeployment(plan, both('deployment'), signal);
@@ -155,14 +164,22 @@ export class PoolReconciler {
     const { namespace, name } = splitKey(pool);
     const names = poolObjects(name);
     const kinds = this.#kinds();
-    const remove = async <T extends Child>(kind: Kind<T>, object: string) => {
-      const live = kind.cache.get(objectKey(namespace, object));
-      if (live) await this.#options.applier.remove(kind, live, signal);
-    };
+    const remove = <T extends Child>(kind: Kind<T>, object: string) =>
+      this.#removeOne(kind, objectKey(namespace, object), signal);
     await remove(kinds.deployment, names.deployment);
     await remove(kinds.service, names.service);
+    await remove(kinds.networkPolicy, names.networkPolicy);
     await remove(kinds.catalog, names.catalog);
     await remove(kinds.serviceAccount, names.serviceAccount);
+  }
+
+  async #removeOne<T extends Child>(
+    kind: Kind<T>,
+    key: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const live = kind.cache.get(key);
+    if (live) await this.#options.applier.remove(kind, live, signal);
   }
 
   #kinds() {
@@ -170,6 +187,7 @@ export class PoolReconciler {
     return {
       serviceAccount: { resource: resources.serviceAccounts, cache: world.serviceAccounts },
       catalog: { resource: resources.configMaps, cache: world.configMaps },
+      networkPolicy: { resource: resources.networkPolicies, cache: world.networkPolicies },
       service: { resource: resources.services, cache: world.services },
       deployment: { resource: resources.deployments, cache: world.deployments },
     };

@@ -11,6 +11,7 @@ import {
   type EndpointSlice,
   type KubeObject,
   type Lease,
+  type NetworkPolicy,
   type Pod,
   type Resource,
   resources,
@@ -51,6 +52,7 @@ export class World {
   readonly services: Informer<Service>;
   readonly serviceAccounts: Informer<ServiceAccount>;
   readonly configMaps: Informer<ConfigMap>;
+  readonly networkPolicies: Informer<NetworkPolicy>;
   readonly pods: Informer<Pod>;
   readonly gatewaySlices: Informer<EndpointSlice>;
   readonly leases: Informer<Lease>;
@@ -70,6 +72,7 @@ export class World {
     this.services = follow(resources.services, { labelSelector: ours });
     this.serviceAccounts = follow(resources.serviceAccounts, { labelSelector: ours });
     this.configMaps = follow(resources.configMaps, { labelSelector: ours });
+    this.networkPolicies = follow(resources.networkPolicies, { labelSelector: ours });
     this.pods = follow(resources.pods, {
       labelSelector: labelNames.pool,
       indexes: poolIndex,
@@ -86,7 +89,8 @@ export class World {
 
   /** The caches of objects that belong to a pool, in the order in which they are made. */
   get poolCaches() {
-    return [this.serviceAccounts, this.configMaps, this.services, this.deployments] as const;
+    const { serviceAccounts, configMaps, networkPolicies, services, deployments } = this;
+    return [serviceAccounts, configMaps, networkPolicies, services, deployments] as const;
   }
 
   get #all() {

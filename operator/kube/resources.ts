@@ -7,6 +7,7 @@ import type {
   V1Deployment,
   V1EndpointSlice,
   V1Lease,
+  V1NetworkPolicy,
   V1Pod,
   V1Scale,
   V1Service,
@@ -52,6 +53,7 @@ export type Service = Wire<V1Service>;
 export type ServiceAccount = Wire<V1ServiceAccount>;
 export type ConfigMap = Wire<V1ConfigMap>;
 export type Pod = Wire<V1Pod>;
+export type NetworkPolicy = Wire<V1NetworkPolicy>;
 export type EndpointSlice = Wire<V1EndpointSlice>;
 export type Lease = Wire<V1Lease>;
 export type Scale = Wire<V1Scale>;
@@ -95,6 +97,7 @@ export const resources = {
   serviceAccounts: builtIn<ServiceAccount>('ServiceAccount', 'serviceaccounts'),
   configMaps: builtIn<ConfigMap>('ConfigMap', 'configmaps'),
   pods: builtIn<Pod>('Pod', 'pods'),
+  networkPolicies: builtIn<NetworkPolicy>('NetworkPolicy', 'networkpolicies', 'networking.k8s.io'),
   endpointSlices: builtIn<EndpointSlice>('EndpointSlice', 'endpointslices', 'discovery.k8s.io'),
   leases: builtIn<Lease>('Lease', 'leases', 'coordination.k8s.io'),
   events: builtIn<Event>('Event', 'events', 'events.k8s.io'),

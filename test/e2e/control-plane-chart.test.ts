@@ -51,6 +51,13 @@ const matrix: { name: string; values: string[] }[] = [
       `${process}.tolerations[0].operator=Exists`,
     ]),
   },
+  { name: 'without NetworkPolicies', values: ['networkPolicies.enabled=false'] },
+  {
+    name: 'with NetworkPolicies that name every peer',
+    values: ['clients[0]', 'metrics[0]', 'kubernetesApi.to[0]', 'extraEgress.models[0].to[0]']
+      .map((peer) => `networkPolicies.${peer}.podSelector.matchLabels.role=other`)
+      .concat('networkPolicies.hub.ports[0].port=3128'),
+  },
   {
     name: 'with one of each, and one class less',
     values: ['operator.replicas=1', 'gateway.replicas=1', 'gpuClasses.l4-24gb=null'],

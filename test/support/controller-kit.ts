@@ -5,6 +5,7 @@ import { systemClock } from '../../common/clock.ts';
 import { silentLogger } from '../../common/log.ts';
 import { Controller } from '../../operator/controller/controller.ts';
 import { ControllerMetrics } from '../../operator/controller/metrics.ts';
+import type { PoolTraffic } from '../../operator/controller/resources/pool-plan.ts';
 import type { DemandReport } from '../../operator/demand.ts';
 import { classManifest, modelManifest } from './builders.ts';
 import { operatorKit } from './operator-kit.ts';
@@ -16,6 +17,7 @@ export const collections = {
   services: 'v1/services',
   serviceAccounts: 'v1/serviceaccounts',
   configMaps: 'v1/configmaps',
+  networkPolicies: 'networking.k8s.io/v1/networkpolicies',
   pods: 'v1/pods',
   events: 'events.k8s.io/v1/events',
 };
@@ -24,7 +26,7 @@ interface Conditions {
   conditions?: { type: string; status: string; reason: string }[];
 }
 
-export async function controllerKit() {
+export async function controllerKit({ traffic }: { traffic?: PoolTraffic } = {}) {
   const kit = await operatorKit();
   const { server, client, world } = kit;
   let report: DemandReport = { gateway: 'g', models: [], pods: [], traffic: [] };
@@ -78,6 +80,7 @@ export async function controllerKit() {
           images: { CPU: 'refmodel:1', CUDA: 'refmodel:1-cuda', WebGPU: 'refmodel:1' },
           imagePullPolicy: 'IfNotPresent',
           env: {},
+          traffic,
         },
         gatewayHost: 'refmodel-gateway.sys.svc.cluster.local',
         identity: 'me',

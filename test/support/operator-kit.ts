@@ -29,7 +29,7 @@ export async function operatorKit() {
     async synced(): Promise<World> {
       ended = world.run(stop.signal).catch((err: unknown) => err);
       await world.synced(stop.signal);
-      await until(() => server.watches === 9);
+      await until(() => server.watches === 10);
       return world;
     },
     /** Changes of the server so far by us: everything but reads. */

@@ -1,6 +1,7 @@
 // What the objects of a pool are built from. A type, no behaviour.
 import type { ExecutionProvider, GPUClass } from '../../../crds/gpu-class.ts';
 import type { ReferenceModel } from '../../../crds/reference-model.ts';
+import type { NetworkPolicy } from '../../kube/resources.ts';
 import type { ModelKey } from '../../pool.ts';
 
 export interface PoolPlan {
@@ -21,4 +22,9 @@ export interface PodSettings {
   imagePullPolicy: 'Always' | 'IfNotPresent' | 'Never';
   /** Variables of the server beside those that its class decides. */
   env: Readonly<Record<string, string>>;
+  /** What pods may talk to. Undefined: no NetworkPolicy is made, and none is kept. */
+  traffic?: PoolTraffic | undefined;
 }
+
+/** The rules of a NetworkPolicy, both directions. */
+export type PoolTraffic = Required<Pick<NonNullable<NetworkPolicy['spec']>, 'ingress' | 'egress'>>;

@@ -5,7 +5,8 @@ import { collections, controllerKit } from '../../../support/controller-kit.ts';
 import { modelState, readyPod, serverState } from '../../../support/facts.ts';
 
 const pool = 'rfm-pool-cpu';
-const { configMaps, deployments, models, pods, serviceAccounts, services } = collections;
+const { configMaps, deployments, models, networkPolicies, pods, serviceAccounts, services } =
+  collections;
 const all = [deployments, services, serviceAccounts];
 
 const catalogOf = (t: Awaited<ReturnType<typeof controllerKit>>): string => {
@@ -156,6 +157,40 @@ describe('PoolReconciler', () => {
 
     assert.equal(t.server.get(serviceAccounts, pool, 'rl'), undefined);
     assert.equal(t.server.get(deployments, pool, 'rl'), undefined);
+  });
+
+  it('guards a pool with a NetworkPolicy, repairs it, and removes it with the pool', async () => {
+    const traffic = { ingress: [{ ports: [{ port: 8080 }] }], egress: [] };
+    await using t = await controllerKit({ traffic });
+    t.putClass();
+    t.putModel('a');
+    await t.start();
+    await t.reason('a', 'Available', 'OnDemand');
+    const made = t.server.get(networkPolicies, pool, 'rl');
+
+    t.server.remove(networkPolicies, pool, 'rl');
+    await t.until(() => t.server.get(networkPolicies, pool, 'rl') !== undefined);
+    t.putModel('a', {}, { deletionTimestamp: '2026-01-01T00:00:00Z' });
+    await t.until(() => t.server.get(networkPolicies, pool, 'rl') === undefined);
+
+    assert.deepEqual(made?.['spec'], {
+      podSelector: { matchLabels: { 'refmodel.dev/pool': pool } },
+      policyTypes: ['Ingress', 'Egress'],
+      ...traffic,
+    });
+  });
+
+  it('takes away the NetworkPolicy of a pool that is to have none any more', async () => {
+    await using t = await controllerKit();
+    t.putClass();
+    t.putModel('a');
+    const labels = { 'app.kubernetes.io/managed-by': 'refmodel', 'refmodel.dev/pool': pool };
+    t.server.put(networkPolicies, { metadata: { name: pool, namespace: 'rl', labels } });
+    await t.start();
+
+    await t.reason('a', 'Available', 'OnDemand');
+
+    assert.equal(t.server.get(networkPolicies, pool, 'rl'), undefined);
   });
 
   it('does not make anew what a model on its way out leaves', async () => {
