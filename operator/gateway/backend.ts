@@ -35,7 +35,7 @@ export interface GatewayModel {
   readonly maxModels: number;
 }
 
-/** What changed: the endpoints of a pool, or one model (new, different or gone). */
+/** What changed: the endpoints of a pool, ready or starting, or one model (new, different or gone). */
 export type BackendChange = { readonly pool: PoolKey } | { readonly model: ModelKey };
 
 export interface Backend {
@@ -45,6 +45,8 @@ export interface Backend {
   models(): ReadonlyMap<ModelKey, GatewayModel>;
   /** The ready endpoints of a pool; a snapshot. */
   endpoints(pool: PoolKey): readonly Endpoint[];
+  /** Endpoints of a pool that are not ready yet, and whose address is known; a snapshot. */
+  starting(pool: PoolKey): readonly Endpoint[];
   /** Every ready endpoint; a snapshot. */
   allEndpoints(): readonly Endpoint[];
   /** Calls back after each change, synchronously, the new snapshot being in place. Returns how to stop. */

@@ -12,6 +12,9 @@ const deadPeerMs = 5000;
 /** Time that a connection is kept for the next request where the pod does not say for how long. Milliseconds. */
 const keptMs = 60_000;
 
+const openedAtATime = 8;
+const patience = { headersTimeout: 5000, bodyTimeout: 5000 };
+
 export class Connections {
   /** By address; what is in no list carries a request. */
   readonly #idle = new Map<string, Client[]>();
@@ -54,9 +57,38 @@ export class Connections {
     return this.#idle.get(keyOf(address))?.length ?? 0;
   }
 
+  /**
+   * Opens connections until so many wait for a request. A few at a time: others are to be served meanwhile. Rejects when
+   * one does not open.
+   */
+  async openAhead(address: PodAddress, count: number, signal: AbortSignal): Promise<void> {
+    if (this.idle(address) === 0) await this.#openOne(address, signal); // does it listen?
+    let missing = count - this.idle(address);
+    const openSome = async () => {
+      while (missing-- > 0) await this.#openOne(address, signal);
+    };
+    const some = Array.from({ length: openedAtATime }, openSome);
+    await Promise.all(some).finally(() => {
+      missing = 0;
+    });
+  }
+
   close(): void {
     this.#idle.clear();
     for (const client of this.#addresses.keys()) this.drop(client);
+  }
+
+  /** A question whose answer does not matter: a connection opens with its first request. */
+  async #openOne(address: PodAddress, signal: AbortSignal): Promise<void> {
+    const client = this.#open(keyOf(address));
+    try {
+      const answer = await client.request({ method: 'GET', path: '/healthz', signal, ...patience });
+      await answer.body.dump();
+      this.keep(client);
+    } catch (err) {
+      this.drop(client);
+      throw err;
+    }
   }
 
   #open(key: string): Client {

@@ -104,6 +104,12 @@ export class Dispatcher {
     this.#backoffs.delete(endpoint);
   }
 
+  /** Requests that wait for a pod of the pool. */
+  waiting(pool: PoolKey): number {
+    const { hold } = this.#options;
+    return this.#waitingIn(pool).reduce((sum, key) => sum + hold.held(key), 0);
+  }
+
   /** True when a request for the pool would have to wait. */
   isAsleep(model: GatewayModel): boolean {
     return model.pool === undefined || this.#options.backend.endpoints(model.pool).length === 0;

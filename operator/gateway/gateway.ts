@@ -10,10 +10,12 @@ import { Activity } from './activity.ts';
 import { adminApp, trafficApp } from './app.ts';
 import type { Backend } from './backend.ts';
 import type { RequestSettings } from './config.ts';
+import { Connections } from './connections.ts';
 import { Dispatcher } from './dispatch.ts';
 import { Forwarder } from './forward.ts';
 import { Hold } from './hold.ts';
 import { addGauges, createMetrics } from './metrics.ts';
+import { OpenAhead } from './open-ahead.ts';
 import { Proxy } from './proxy.ts';
 import { Residency } from './residency.ts';
 
@@ -49,7 +51,15 @@ export function createGateway({ name, backend, settings, clock, log }: GatewayPa
   const residency = new Residency({ backend, clock, log });
   const onWake = (pool: string) => metrics.wakes.inc({ pool });
   const dispatcher = new Dispatcher({ backend, hold, activity, residency, onWake, clock, log });
-  const proxy = new Proxy({ connectTimeoutMs: settings.connectTimeoutMs });
+  const connections = new Connections({ connectTimeoutMs: settings.connectTimeoutMs });
+  const proxy = new Proxy(connections);
+  const openAhead = new OpenAhead({
+    backend,
+    waiting: (pool) => dispatcher.waiting(pool),
+    open: (address, count, signal) => connections.openAhead(address, count, signal),
+    clock,
+    log,
+  });
   const { workTimeoutMs } = settings;
   const forwarder = new Forwarder({
     dispatcher,
@@ -111,8 +121,8 @@ export function createGateway({ name, backend, settings, clock, log }: GatewayPa
       giveUp().catch(() => {}); // all was closed before
       await closed;
       done.abort(new Error('closed'));
-      await Promise.all([dispatcher.close(), residency.close()]);
-      proxy.close();
+      await Promise.all([dispatcher.close(), residency.close(), openAhead.close()]);
+      connections.close();
     },
   };
 }

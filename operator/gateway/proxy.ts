@@ -5,7 +5,7 @@ import type { Dispatcher } from 'undici';
 import { z } from 'zod';
 import { AppError, type ErrorCode } from '../../common/errors.ts';
 import type { ModelKey } from '../pool.ts';
-import { Connections, type PodAddress } from './connections.ts';
+import type { Connections, PodAddress } from './connections.ts';
 import { toClient, toPod } from './message.ts';
 
 export interface ProxyRequest {
@@ -47,8 +47,8 @@ const unwritable = new Set(['UND_ERR_INVALID_ARG', 'UND_ERR_NOT_SUPPORTED']);
 export class Proxy {
   readonly #connections: Connections;
 
-  constructor(options: { connectTimeoutMs: number }) {
-    this.#connections = new Connections(options);
+  constructor(connections: Connections) {
+    this.#connections = connections;
   }
 
   /**
@@ -77,10 +77,6 @@ export class Proxy {
       const headers = toPod(request.headers, request);
       connection.dispatch({ method, path, headers, body }, exchange);
     });
-  }
-
-  close(): void {
-    this.#connections.close();
   }
 }
 

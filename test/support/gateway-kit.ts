@@ -67,6 +67,7 @@ export class FakeBackend implements Backend {
   troubles = new Map<string, string>();
   #models = new Map<string, GatewayModel>();
   #endpoints: readonly Endpoint[] = [];
+  #starting: readonly Endpoint[] = [];
   readonly #leases = new Map<string, RunLease>();
   readonly #listeners = new Set<(change: BackendChange) => void>();
 
@@ -84,6 +85,10 @@ export class FakeBackend implements Backend {
 
   endpoints(pool: string): readonly Endpoint[] {
     return this.#endpoints.filter((e) => e.pool === pool);
+  }
+
+  starting(pool: string): readonly Endpoint[] {
+    return this.#starting.filter((e) => e.pool === pool);
   }
 
   allEndpoints(): readonly Endpoint[] {
@@ -127,13 +132,21 @@ export class FakeBackend implements Backend {
     this.#notify({ model: key });
   }
 
+  /** Its address is known, and it is not ready. */
+  announce(starting: Endpoint): void {
+    this.#starting = [...this.#starting, starting];
+    this.#notify({ pool: starting.pool });
+  }
+
   up(ready: Endpoint): void {
+    this.#starting = this.#starting.filter((e) => e !== ready);
     this.#endpoints = [...this.#endpoints, ready];
     this.#notify({ pool: ready.pool });
   }
 
   down(gone: Endpoint): void {
     this.#endpoints = this.#endpoints.filter((e) => e !== gone);
+    this.#starting = this.#starting.filter((e) => e !== gone);
     this.#notify({ pool: gone.pool });
   }
 

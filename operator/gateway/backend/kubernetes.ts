@@ -14,7 +14,14 @@ import type { RunLease } from '../../lease.ts';
 import { labelNames, type ModelKey, type PoolKey, splitKey } from '../../pool.ts';
 import type { Backend, BackendChange, Endpoint, GatewayModel } from '../backend.ts';
 import { Listeners } from './listeners.ts';
-import { conditionOf, gatewayModel, poolsOf, readyEndpoints, unreadableModel } from './view.ts';
+import {
+  conditionOf,
+  gatewayModel,
+  type PoolEndpoints,
+  poolEndpoints,
+  poolsOf,
+  unreadableModel,
+} from './view.ts';
 
 export interface KubernetesBackendOptions {
   client: KubeClient;
@@ -40,7 +47,7 @@ export class KubernetesBackend implements Backend {
   readonly #slices: Informer<EndpointSlice>;
   readonly #listeners = new Listeners();
   #view: ReadonlyMap<ModelKey, GatewayModel> = new Map();
-  #endpoints: ReadonlyMap<PoolKey, readonly Endpoint[]> = new Map();
+  #endpoints: ReadonlyMap<PoolKey, PoolEndpoints> = new Map();
 
   constructor(given: KubernetesBackendOptions) {
     const { namespaces, leaseNamespace, ...options } = given;
@@ -85,11 +92,15 @@ export class KubernetesBackend implements Backend {
   }
 
   endpoints(pool: PoolKey): readonly Endpoint[] {
-    return this.#endpoints.get(pool) ?? [];
+    return this.#endpoints.get(pool)?.ready ?? [];
+  }
+
+  starting(pool: PoolKey): readonly Endpoint[] {
+    return this.#endpoints.get(pool)?.starting ?? [];
   }
 
   allEndpoints(): readonly Endpoint[] {
-    return [...this.#endpoints.values()].flat();
+    return [...this.#endpoints.values()].flatMap(({ ready }) => ready);
   }
 
   subscribe(listener: (change: BackendChange) => void): () => void {
@@ -160,13 +171,18 @@ export class KubernetesBackend implements Backend {
   }
 
   #updateEndpoints(pool: PoolKey): void {
-    const before = this.endpoints(pool);
-    const now = readyEndpoints(pool, this.#slices.by('pool', pool), before);
-    if (now.length === before.length && now.every((endpoint, i) => endpoint === before[i])) return;
+    const before = this.#endpoints.get(pool) ?? none;
+    const now = poolEndpoints(pool, this.#slices.by('pool', pool), before);
+    if (isSame(now.ready, before.ready) && isSame(now.starting, before.starting)) return;
     const endpoints = new Map(this.#endpoints);
-    if (now.length > 0) endpoints.set(pool, now);
+    if (now.ready.length + now.starting.length > 0) endpoints.set(pool, now);
     else endpoints.delete(pool);
     this.#endpoints = endpoints;
     this.#listeners.notify({ pool });
   }
 }
+
+const none: PoolEndpoints = { ready: [], starting: [] };
+
+const isSame = (now: readonly Endpoint[], before: readonly Endpoint[]): boolean =>
+  now.length === before.length && now.every((endpoint, i) => endpoint === before[i]);

@@ -70,6 +70,11 @@ export class LocalBackend implements Backend {
     return this.#pools.get(pool)?.endpoints ?? [];
   }
 
+  /** A process tells its port when it is ready. */
+  starting(): readonly Endpoint[] {
+    return [];
+  }
+
   allEndpoints(): readonly Endpoint[] {
     return [...this.#pools.values()].flatMap(({ endpoints }) => endpoints);
   }

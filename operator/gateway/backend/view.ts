@@ -83,29 +83,50 @@ export function poolsOf(slice: EndpointSlice): PoolKey[] {
   return pool && namespace ? [objectKey(namespace, pool)] : [];
 }
 
-/**
- * The ready endpoints of a pool, by id. Terminating ones are not ready. A pod that has several addresses
- * counts once. Objects of `before` that still hold are kept.
- */
-export function readyEndpoints(
-  pool: PoolKey,
-  slices: readonly EndpointSlice[],
-  before: readonly Endpoint[],
-): readonly Endpoint[] {
-  const found = new Map<string, Endpoint>();
-  for (const endpoint of slices.flatMap((slice) => endpointsOf(pool, slice))) {
-    if (!found.has(endpoint.id)) found.set(endpoint.id, endpoint);
-  }
-  const keep = (now: Endpoint) => before.find((old) => isSame(old, now)) ?? now;
-  return [...found.values()].map(keep).sort((a, b) => (a.id < b.id ? -1 : 1));
+/** The endpoints of a pool. Terminating ones are neither. */
+export interface PoolEndpoints {
+  readonly ready: readonly Endpoint[];
+  readonly starting: readonly Endpoint[];
 }
 
-function endpointsOf(pool: PoolKey, slice: EndpointSlice): Endpoint[] {
+/** Each by id. A pod that has several addresses counts once. Objects of `before` that still hold are kept. */
+export function poolEndpoints(
+  pool: PoolKey,
+  slices: readonly EndpointSlice[],
+  before: PoolEndpoints,
+): PoolEndpoints {
+  const endpoints = slices.flatMap((slice) => endpointsOf(pool, slice));
+  return {
+    ready: collect(
+      endpoints.filter(({ isReady }) => isReady),
+      before.ready,
+    ),
+    starting: collect(
+      endpoints.filter(({ isReady }) => !isReady),
+      before.starting,
+    ),
+  };
+}
+
+function collect(found: readonly Found[], before: readonly Endpoint[]): readonly Endpoint[] {
+  const byId = new Map<string, Endpoint>();
+  for (const { endpoint } of found) if (!byId.has(endpoint.id)) byId.set(endpoint.id, endpoint);
+  const keep = (now: Endpoint) => before.find((old) => isSame(old, now)) ?? now;
+  return [...byId.values()].map(keep).sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+interface Found {
+  endpoint: Endpoint;
+  isReady: boolean;
+}
+
+function endpointsOf(pool: PoolKey, slice: EndpointSlice): Found[] {
   const port = slice.ports?.[0]?.port ?? serverPort;
   return (slice.endpoints ?? []).flatMap(({ addresses, conditions, targetRef }) => {
     const [host] = addresses;
-    const isReady = conditions?.ready !== false && conditions?.terminating !== true;
-    return host && isReady ? [{ id: targetRef?.name ?? host, pool, host, port }] : [];
+    if (!host || conditions?.terminating === true) return [];
+    const endpoint = { id: targetRef?.name ?? host, pool, host, port };
+    return [{ endpoint, isReady: conditions?.ready !== false }];
   });
 }
 

@@ -35,6 +35,8 @@ interface Pod {
   hangUp: () => void;
 }
 
+const never = new AbortController().signal;
+
 const ask = async (client: Client): Promise<void> => {
   const answer = await client.request({ method: 'GET', path: '/' });
   await answer.body.dump();
@@ -107,5 +109,25 @@ describe('Connections', () => {
       connections.close();
 
       assert.deepEqual([kept.destroyed, used.destroyed], [true, true]);
+    }));
+
+  it('opens as many ahead as are to wait, those there are among them', () =>
+    withServer(async (connections, { address, opened }) => {
+      await connections.openAhead(address, 20, never);
+      const before = [connections.idle(address), opened()];
+      await connections.openAhead(address, 25, never);
+      await connections.openAhead(address, 10, never);
+
+      assert.deepEqual(before, [20, 20]);
+      assert.deepEqual([connections.idle(address), opened()], [25, 25]);
+    }));
+
+  it('keeps nothing of an address where nobody listens', () =>
+    withServer(async (connections) => {
+      const nobody = { host: '127.0.0.1', port: 1 };
+
+      await assert.rejects(connections.openAhead(nobody, 20, never));
+
+      assert.equal(connections.idle(nobody), 0);
     }));
 });

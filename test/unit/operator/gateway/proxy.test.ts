@@ -5,6 +5,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { describe, it } from 'node:test';
 import { AppError } from '../../../../common/errors.ts';
 import { listen } from '../../../../common/http.ts';
+import { Connections } from '../../../../operator/gateway/connections.ts';
 import {
   type ExchangeOptions,
   type Outcome,
@@ -64,12 +65,17 @@ async function send(
   return { outcome: await ended, begun, body };
 }
 
+function proxyOf(connectTimeoutMs: number): Proxy & { close: () => void } {
+  const connections = new Connections({ connectTimeoutMs });
+  return Object.assign(new Proxy(connections), { close: () => connections.close() });
+}
+
 /** A proxy and a pod that end with the test. */
 async function withPod(
   use: (proxy: Proxy, pod: FakePod) => Promise<void>,
   answer?: FakePod['answer'],
 ): Promise<void> {
-  const proxy = new Proxy({ connectTimeoutMs: 3000 });
+  const proxy = proxyOf(3000);
   const pod = await FakePod.start(answer && { answer });
   try {
     await use(proxy, pod);
@@ -229,7 +235,7 @@ describe('Proxy', () => {
     }));
 
   it('is turned away by an address where nobody listens', async () => {
-    const proxy = new Proxy({ connectTimeoutMs: 3000 });
+    const proxy = proxyOf(3000);
     const gone = await FakePod.start();
     await gone.close();
 
@@ -238,7 +244,7 @@ describe('Proxy', () => {
   });
 
   it('is turned away when no connection opens in time', async () => {
-    const proxy = new Proxy({ connectTimeoutMs: 30 });
+    const proxy = proxyOf(30);
     const full = await fullBacklog();
 
     const { outcome } = await send(proxy, full);
@@ -270,7 +276,7 @@ describe('Proxy', () => {
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
-    const proxy = new Proxy({ connectTimeoutMs: 3000 });
+    const proxy = proxyOf(3000);
 
     for (const isRetry of [false, false, true]) {
       await send(proxy, { endpoint: endpoint({ port }) }, {}, { isRetry });

@@ -3,8 +3,8 @@ import { describe, it } from 'node:test';
 import { defaultClassAnnotation } from '../../../../../crds/gpu-class.ts';
 import {
   gatewayModel,
+  poolEndpoints,
   poolsOf,
-  readyEndpoints,
   unreadableModel,
 } from '../../../../../operator/gateway/backend/view.ts';
 import type { EndpointSlice } from '../../../../../operator/kube/resources.ts';
@@ -110,8 +110,9 @@ describe('gatewayModel', () => {
   });
 });
 
-describe('readyEndpoints', () => {
+describe('the endpoints of a pool', () => {
   const pool = 'rl/rfm-pool-cpu';
+  const none = { ready: [], starting: [] };
 
   it('takes ready pods only, by name, and none that is going', () => {
     const slices = [
@@ -124,9 +125,23 @@ describe('readyEndpoints', () => {
       ]),
     ];
 
-    const ids = readyEndpoints(pool, slices, []).map(({ id }) => id);
+    const ids = poolEndpoints(pool, slices, none).ready.map(({ id }) => id);
 
     assert.deepEqual(ids, ['a', 'c', 'untold']);
+  });
+
+  it('knows those that are about to be ready, and keeps their objects too', () => {
+    const starting = pod('starting', '10.0.0.4', { ready: false });
+    const going = pod('going', '10.0.0.5', { ready: false, terminating: true });
+
+    const first = poolEndpoints(pool, [slice([starting, going, pod('a', '10.0.0.1')])], none);
+    const next = poolEndpoints(pool, [slice([starting, pod('a', '10.0.0.1')])], first);
+
+    assert.deepEqual(
+      first.starting.map(({ id }) => id),
+      ['starting'],
+    );
+    assert.equal(next.starting[0], first.starting[0]);
   });
 
   it('counts a pod with two addresses once', () => {
@@ -136,19 +151,20 @@ describe('readyEndpoints', () => {
     ];
 
     assert.deepEqual(
-      readyEndpoints(pool, slices, []).map(({ host }) => host),
+      poolEndpoints(pool, slices, none).ready.map(({ host }) => host),
       ['10.0.0.1'],
     );
   });
 
   it('keeps the object of a pod that stays, and makes a new one for another address', () => {
-    const before = readyEndpoints(pool, [slice([pod('a', '10.0.0.1'), pod('b', '10.0.0.2')])], []);
-
-    const after = readyEndpoints(
+    const before = poolEndpoints(
       pool,
-      [slice([pod('a', '10.0.0.1'), pod('b', '10.0.0.9')])],
-      before,
-    );
+      [slice([pod('a', '10.0.0.1'), pod('b', '10.0.0.2')])],
+      none,
+    ).ready;
+
+    const slices = [slice([pod('a', '10.0.0.1'), pod('b', '10.0.0.9')])];
+    const after = poolEndpoints(pool, slices, { ready: before, starting: [] }).ready;
 
     assert.equal(after[0], before[0]);
     assert.notEqual(after[1], before[1]);
@@ -161,7 +177,7 @@ describe('readyEndpoints', () => {
       endpoints: null,
     } as unknown as EndpointSlice;
 
-    assert.deepEqual(readyEndpoints(pool, [empty], []), []);
+    assert.deepEqual(poolEndpoints(pool, [empty], none).ready, []);
     assert.deepEqual(poolsOf(empty), []);
   });
 });
