@@ -1,5 +1,6 @@
 // Connections to pods that are about to be ready, opened while requests wait for them: opening takes most of the time
 // that sending hundreds of held requests takes. Nothing depends on it; what is not open by then is opened when it is used.
+import { setMaxListeners } from 'node:events';
 import { Backoff } from '../../common/backoff.ts';
 import type { Clock } from '../../common/clock.ts';
 import type { Logger } from '../../common/log.ts';
@@ -30,6 +31,7 @@ export class OpenAhead {
 
   constructor(options: OpenAheadOptions) {
     this.#options = options;
+    setMaxListeners(0, this.#stop.signal); // each connection that is being opened
     this.#unsubscribe = options.backend.subscribe((change) => {
       if ('pool' in change) this.#follow(change.pool);
     });
