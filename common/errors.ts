@@ -80,6 +80,16 @@ export const errorKinds = {
     'the request names no model, or a name that stands in several namespaces',
     'name the model as "namespace/name"',
   ),
+  UNAUTHENTICATED: mistake(
+    401,
+    'the model has `access: Authenticated`, and the request has no token, or none that is valid for refmodel',
+    'send `Authorization: Bearer` with a token from kubectl create token NAME --audience refmodel, or from a projected volume',
+  ),
+  FORBIDDEN: mistake(
+    403,
+    'the caller may not do that with the model',
+    "bind the ClusterRole refmodel-scorer, or refmodel-manager for cache and leases, to the ServiceAccount in the model's namespace",
+  ),
   MODEL_NOT_FOUND: mistake(
     404,
     'no ReferenceModel has that name',
@@ -162,6 +172,10 @@ export const errorKinds = {
   HUB_UNREACHABLE: later(
     'the Hugging Face hub cannot be reached, or the connection was cut again and again',
     'retry: what was transferred stays; check HF_ENDPOINT, the proxies and the network',
+  ),
+  ACCESS_UNKNOWN: later(
+    'the Kubernetes API did not say what the caller may do',
+    'retry; if it happens again look at the API server, and at the rights of the ServiceAccount of the gateways',
   ),
   LEASE_NOT_KEPT: later(
     'the lease of a run could not be stored: the Kubernetes API failed, or a thousand runs have one',

@@ -37,6 +37,7 @@ export function requestIdOf({ 'x-request-id': given }: IncomingHttpHeaders): str
 /** An express app without its error handler: routes are added, then `finish`. */
 export function createApp(): Express {
   const app = express();
+  app.set('case sensitive routing', true); // as gateways judge paths; else /CACHE would be another word for /cache
   app.disable('x-powered-by');
   app.set('etag', false);
   app.set('query parser', 'simple');
@@ -82,7 +83,7 @@ export function errorHandler(log: Logger, shape: ErrorShape = errorBody): ErrorR
 
 export interface ErrorAnswer {
   status: number;
-  headers: { 'retry-after'?: string };
+  headers: { 'retry-after'?: string; 'www-authenticate'?: string };
   body: object;
 }
 
@@ -95,7 +96,10 @@ export function errorAnswer(
   const { id, path, shape, log } = request;
   const error = fromRouter(err) ?? fromBodyParser(err) ?? fromInflate(err) ?? toAppError(err);
   if (error.status === 500) log.error({ err: error, requestId: id, path }, 'request failed');
-  const headers = error.isRetryable ? { 'retry-after': String(error.retryAfterSeconds) } : {};
+  const headers = {
+    ...(error.isRetryable && { 'retry-after': String(error.retryAfterSeconds) }),
+    ...(error.status === 401 && { 'www-authenticate': 'Bearer realm="refmodel"' }),
+  };
   return { status: error.status, headers, body: shape(error, id, path) };
 }
 

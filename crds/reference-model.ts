@@ -169,7 +169,12 @@ export const referenceModelSpec = z.object({
     })
     .optional()
     .describe('Refuse a quantized model that differs too much from the unquantized one.'),
-  access: z.enum(['Anonymous', 'Authenticated']).default('Anonymous').describe('Who may score.'),
+  access: z
+    .enum(['Anonymous', 'Authenticated'])
+    .default('Anonymous')
+    .describe(
+      'Who may use the model: everybody who reaches the gateways, or ServiceAccounts with the right to create referencemodels/score in its namespace.',
+    ),
 });
 export type ReferenceModelSpec = z.output<typeof referenceModelSpec>;
 

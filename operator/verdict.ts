@@ -17,13 +17,6 @@ export type Verdict =
 type Check = (model: ReferenceModel) => Problem | undefined;
 
 const checks: readonly Check[] = [
-  function access({ spec }) {
-    if (spec.access === 'Anonymous') return undefined;
-    return {
-      reason: 'UnsupportedAccess',
-      message: 'spec.access: this version cannot tell callers apart, so it serves Anonymous only',
-    };
-  },
   function fidelity({ spec }) {
     if (!spec.fidelity || spec.quantization === 'None' || spec.task !== 'Reward') return undefined;
     return {

@@ -6,6 +6,9 @@ import { gpuClassSpec } from '../crds/gpu-class.ts';
 const amounts = z.record(z.string(), z.union([z.string(), z.number()]));
 const resources = z.strictObject({ requests: amounts.optional(), limits: amounts.optional() });
 
+/** RFC 1123, as Kubernetes has it for namespaces. */
+const namespacePattern = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
+
 const url = z.string().regex(/^(https?:\/\/.+)?$/);
 
 /** Peers, ports or rules of a NetworkPolicy, which the API server checks. */
@@ -30,6 +33,7 @@ const shape = {
   }),
   labels: z.record(z.string(), z.string().max(63)),
   crds: z.strictObject({ enabled: z.boolean(), keep: z.boolean() }),
+  watch: z.strictObject({ namespaces: z.array(z.string().max(63).regex(namespacePattern)) }),
   clusterDomain: z.string().min(1),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']),
   huggingFace: z.strictObject({ endpoint: url, offline: z.boolean() }),
@@ -44,7 +48,11 @@ const shape = {
     extraEgress: z.strictObject({ operator: rules, gateway: rules, models: rules }),
   }),
   operator: z.strictObject(process),
-  gateway: z.strictObject({ ...process, holdTimeoutMs: z.int().min(1000).max(3_600_000) }),
+  gateway: z.strictObject({
+    ...process,
+    holdTimeoutMs: z.int().min(1000).max(3_600_000),
+    managementAccess: z.enum(['Anonymous', 'Authenticated']),
+  }),
   gpuClasses: z.record(
     z.string().max(50).regex(namePattern),
     z.strictObject({ default: z.boolean().optional(), spec: gpuClassSpec }),

@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { systemClock } from '../../common/clock.ts';
 import { listen } from '../../common/http.ts';
 import { silentLogger } from '../../common/log.ts';
+import { noReviews } from '../../operator/gateway/access/reviews.ts';
 import { createGateway } from '../../operator/gateway/gateway.ts';
 import { endpoint, FakeBackend, model, settings, state } from '../../test/support/gateway-kit.ts';
 
@@ -85,6 +86,8 @@ async function gateway(podPort: number): Promise<void> {
   const made = createGateway({
     name: 'g',
     backend,
+    reviews: noReviews,
+    guardsManagement: false,
     settings: settings({ holdMaxRequests: 20_000, holdMaxBytes: 2 ** 30, maxBodyBytes: 2 ** 26 }),
     clock: systemClock,
     log: silentLogger,

@@ -6,6 +6,9 @@ import { AppError } from '../../common/errors.ts';
 import { addHealth, createApp, finish, type Health } from '../../common/http.ts';
 import type { Logger } from '../../common/log.ts';
 import type { DemandReport } from '../demand.ts';
+import type { Access } from './access/access.ts';
+import { isPoolWide, rightOf } from './access/rights.ts';
+import { bearerToken, refuseDoubles } from './access/token.ts';
 import type { Backend, GatewayModel } from './backend.ts';
 import { modelInBody } from './body-model.ts';
 import { Call } from './call.ts';
@@ -20,6 +23,7 @@ import { type Address, isPodPath, readAddress, resolveModel, splitUrl } from './
 import { answerStanding, answerWhileAsleep, isRead, isWork, listModels } from './standing.ts';
 
 export interface AppOptions {
+  access: Access;
   backend: Backend;
   dispatcher: Dispatcher;
   forwarder: Forwarder;
@@ -40,10 +44,14 @@ export function trafficApp(options: AppOptions): RequestListener {
     if (answerAnyway(call)) return;
     requireSynced(backend);
     const address = addressOf(call, backend);
-    if (answerHere(call, address, backend)) return;
+    const asked = { address, token: bearerToken(call.req.rawHeaders) };
+    // Nobody fills our memory, or learns what there is, under the address of a model that is not theirs.
+    if (address.model) await requireRight(call, { ...asked, model: address.model }, options);
+    if (await answerHere(call, asked, options)) return;
     const body = await readBody(call.req, settings.maxBodyBytes);
-    if (await answerLeases(call, { address, body }, options)) return;
+    if (await answerLeases(call, { ...asked, body }, options)) return;
     const model = resolveModel(address, () => modelInBody(body), backend.models());
+    if (!address.model) await requireRight(call, { ...asked, model }, options);
     countOnClose(call, model, options);
     if (answerAsleep(call, { address, model }, options)) return;
     await forward(call, { address, body, model }, options);
@@ -81,17 +89,45 @@ function requireSynced(backend: Backend): void {
 }
 
 function addressOf({ req }: Call, backend: Backend): Address {
+  refuseDoubles(req.rawHeaders);
   return readAddress({ host: req.headers.host, url: req.url ?? '' }, backend.models());
 }
 
+interface Asked {
+  address: Address;
+  /** Of the caller, not looked at yet. */
+  token: string | undefined;
+}
+
+/** Throws what the caller is answered who may not. Leases have rights of their own. */
+async function requireRight(
+  call: Call,
+  { address: { path }, token, model }: Asked & { model: GatewayModel },
+  { access, backend }: AppOptions,
+): Promise<void> {
+  if (leasePath(path)) return;
+  const right = rightOf(call.req.method ?? '', path);
+  const mates = () => [...backend.models().values()].filter(({ pool }) => pool === model.pool);
+  const models = isPoolWide(path) ? mates() : [model];
+  if (models.every((one) => access.isOpen(one, right))) return;
+  const { signal } = call.endWithClient(new AbortController());
+  await access.require(models, right, token, signal);
+}
+
 /** What needs no pod, under the address of a model too, and what no client may reach. */
-function answerHere(call: Call, { model, path }: Address, backend: Backend): boolean {
+async function answerHere(
+  call: Call,
+  { address: { model, path }, token }: Asked,
+  { access, backend }: AppOptions,
+): Promise<boolean> {
   const { method = '' } = call.req;
   const answer = isRead(method) ? answerStanding(path, model) : undefined;
   if (answer !== undefined) {
     call.send(answer);
   } else if (isRead(method) && /^\/v1\/models\/?$/.test(path)) {
-    call.send(listModels(model ? [model] : [...backend.models().values()]));
+    const { signal } = call.endWithClient(new AbortController());
+    const models = model ? [model] : [...backend.models().values()];
+    call.send(listModels(await access.visible(models, token, signal)));
   } else if (isPodPath(path)) {
     throw new AppError('ROUTE_NOT_FOUND', `no route ${method} ${path}`);
   } else {
@@ -103,13 +139,13 @@ function answerHere(call: Call, { model, path }: Address, backend: Backend): boo
 /** Under the address of a model too, which then need not be named. */
 async function answerLeases(
   call: Call,
-  { address, body }: { address: Address; body: Buffer | undefined },
+  { address, token, body }: Asked & { body: Buffer | undefined },
   options: AppOptions,
 ): Promise<boolean> {
   const lease = leasePath(address.path);
   if (!lease) return false;
   const { method = '' } = call.req;
-  const request = { method, ...lease, body, addressed: address.model };
+  const request = { method, ...lease, body, addressed: address.model, token };
   const { signal } = call.endWithClient(new AbortController());
   call.send(await answerLease(request, options, signal));
   return true;

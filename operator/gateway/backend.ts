@@ -1,4 +1,5 @@
 // What the gateway needs from whoever runs the pods. It knows nothing of Kubernetes and nothing of processes.
+import type { ReferenceModelSpec } from '../../crds/reference-model.ts';
 import type { RunLease } from '../lease.ts';
 import type { ModelKey, PoolKey } from '../pool.ts';
 import type { HoldLimits } from './hold.ts';
@@ -22,6 +23,8 @@ export interface GatewayModel {
   /** Undefined while the class of the model is not known. */
   readonly pool: PoolKey | undefined;
   readonly acceptance: Acceptance;
+  /** Who may use it. */
+  readonly access: ReferenceModelSpec['access'];
   /** Requests that one pod takes at a time before another pod is preferred. */
   readonly concurrency: number;
   /** Of the requests that wait for it. */

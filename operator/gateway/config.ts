@@ -51,6 +51,12 @@ export const gatewayConfig = z.object({
   REFMODEL_NAMESPACES: list
     .optional()
     .describe('Namespaces whose models are served, separated by commas. Default: all.'),
+  REFMODEL_MANAGEMENT_ACCESS: z
+    .enum(['Anonymous', 'Authenticated'])
+    .default('Anonymous')
+    .describe(
+      'Who may take leases on models with access Anonymous, and load or drop them: everybody, or ServiceAccounts with that right.',
+    ),
   ...requestSettings,
   REFMODEL_DRAIN_DELAY_MS: milliseconds(0, 10 * minute)
     .default(5000)

@@ -6,6 +6,8 @@ import type { Clock } from '../../common/clock.ts';
 import type { Listening } from '../../common/http.ts';
 import type { Logger } from '../../common/log.ts';
 import type { DemandReport } from '../demand.ts';
+import { Access } from './access/access.ts';
+import type { Reviews } from './access/reviews.ts';
 import { Activity } from './activity.ts';
 import { adminApp, trafficApp } from './app.ts';
 import type { Backend } from './backend.ts';
@@ -26,6 +28,10 @@ export interface GatewayParts {
   /** Unique among the gateways. */
   name: string;
   backend: Backend;
+  /** Who tells whose a token is. */
+  reviews: Reviews;
+  /** Whether leases and changes of the cache need their right for Anonymous models too. */
+  guardsManagement: boolean;
   settings: RequestSettings;
   clock: Clock;
   log: Logger;
@@ -44,7 +50,8 @@ export interface Gateway {
   close(listening: readonly Listening[], timeoutMs: number): Promise<void>;
 }
 
-export function createGateway({ name, backend, settings, clock, log }: GatewayParts): Gateway {
+export function createGateway(parts: GatewayParts): Gateway {
+  const { name, backend, reviews, guardsManagement, settings, clock, log } = parts;
   const metrics = createMetrics();
   const activity = new Activity(clock);
   const hold = new Hold({ maxRequests: settings.holdMaxRequests, maxBytes: settings.holdMaxBytes });
@@ -60,6 +67,8 @@ export function createGateway({ name, backend, settings, clock, log }: GatewayPa
     clock,
     log,
   });
+  const ended = new AbortController();
+  const access = new Access({ reviews, guardsManagement, clock, shutdown: ended.signal });
   const { workTimeoutMs } = settings;
   const forwarder = new Forwarder({
     dispatcher,
@@ -89,6 +98,7 @@ export function createGateway({ name, backend, settings, clock, log }: GatewayPa
   });
   return {
     traffic: trafficApp({
+      access,
       backend,
       dispatcher,
       forwarder,
@@ -121,6 +131,7 @@ export function createGateway({ name, backend, settings, clock, log }: GatewayPa
       giveUp().catch(() => {}); // all was closed before
       await closed;
       done.abort(new Error('closed'));
+      ended.abort(new ShutdownError('the gateway has ended'));
       await Promise.all([dispatcher.close(), residency.close(), openAhead.close()]);
       connections.close();
     },

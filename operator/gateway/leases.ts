@@ -4,11 +4,14 @@ import { z } from 'zod';
 import type { Clock } from '../../common/clock.ts';
 import { AppError } from '../../common/errors.ts';
 import type { RunLease } from '../lease.ts';
+import type { Access } from './access/access.ts';
+import { leaseRight } from './access/rights.ts';
 import type { Backend, GatewayModel } from './backend.ts';
 import { findModel } from './route.ts';
 
 export interface LeaseOptions {
   backend: Backend;
+  access: Access;
   clock: Clock;
 }
 
@@ -29,6 +32,8 @@ export interface LeaseRequest {
   body: Buffer | undefined;
   /** The model that its address names: then the body need not. */
   addressed: GatewayModel | undefined;
+  /** Of the caller. */
+  token: string | undefined;
 }
 
 /** The run that a path is about, if it is about leases. */
@@ -40,13 +45,15 @@ export function leasePath(path: string): { run: string | undefined } | undefined
 /** The answer to a request about leases. */
 export async function answerLease(
   request: LeaseRequest,
-  { backend, clock }: LeaseOptions,
+  options: LeaseOptions,
   signal: AbortSignal,
 ): Promise<object> {
+  const { backend, clock } = options;
   const { method, run } = request;
   const isRead = method === 'GET' || method === 'HEAD';
   if (run === undefined && isRead) {
-    return { leases: backend.leases().map((lease) => shown(lease, clock.now())) };
+    const leases = await visible(request, options, signal);
+    return { leases: leases.map((lease) => shown(lease, clock.now())) };
   }
   if (run === undefined || !['PUT', 'DELETE'].includes(method)) {
     throw new AppError('METHOD_NOT_ALLOWED', `${method} is not allowed on a lease`);
@@ -55,20 +62,50 @@ export async function answerLease(
     const rule = 'up to 128 letters, digits and . _ : @ -';
     throw new AppError('INVALID_REQUEST', `reading the lease: the name of a run is ${rule}`);
   }
+  const before = backend.leases().filter((lease) => lease.run === run);
   if (method === 'DELETE') {
-    const removed = backend.leases().filter((lease) => lease.run === run);
+    await requireRight(before, request, options, signal);
     await backend.dropLease(run, signal).catch(refuse);
-    return { removed: removed.map((lease) => lease.run) };
+    return { removed: before.map((lease) => lease.run) };
   }
-  const lease = requested(run, request, { backend, clock });
+  const lease = requested(run, request, options);
+  await requireRight([...before, lease], request, options, signal); // it takes the place of the one before
   await backend.keepLease(lease, signal).catch(refuse);
   return shown(lease, clock.now());
+}
+
+/** The models of a lease that there still are. */
+const modelsOf = (lease: RunLease, backend: Backend): GatewayModel[] =>
+  lease.models.flatMap((key) => backend.models().get(key) ?? []);
+
+async function requireRight(
+  leases: readonly RunLease[],
+  { method, token }: LeaseRequest,
+  { access, backend }: LeaseOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const models = leases.flatMap((lease) => modelsOf(lease, backend));
+  await access.require(models, leaseRight(method), token, signal);
+}
+
+/** Those with no model that the caller may know nothing of. */
+async function visible(
+  { method, token }: LeaseRequest,
+  { access, backend }: LeaseOptions,
+  signal: AbortSignal,
+): Promise<RunLease[]> {
+  const seen: RunLease[] = [];
+  for (const lease of backend.leases()) {
+    const models = modelsOf(lease, backend);
+    if (await access.allows(models, leaseRight(method), token, signal)) seen.push(lease);
+  }
+  return seen;
 }
 
 function requested(
   run: string,
   { body, addressed }: LeaseRequest,
-  { backend, clock }: LeaseOptions,
+  { backend, clock }: Pick<LeaseOptions, 'backend' | 'clock'>,
 ): RunLease {
   const { models, ttl_seconds } = readBody(body);
   const known = backend.models();

@@ -51,6 +51,7 @@ export function planLocal(
       const message = `ReferenceModel ${modelKey(model)}: ${problem.message}`;
       throw new AppError('MANIFEST_INVALID', message);
     }
+    assertAnonymous(model);
     assertFolder(model, volumes);
     const member = members.get(pool) ?? { gpuClass, models: [] };
     member.models.push(model);
@@ -78,6 +79,7 @@ function localModel(model: ReferenceModel, pool: PoolKey, { spec }: GPUClass): L
     key: modelKey(model),
     pool,
     acceptance: { state: 'Accepted' },
+    access: 'Anonymous',
     concurrency,
     hold: holdOf(model.spec),
     maxSequenceTokens: limits.maxSequenceTokens,
@@ -100,6 +102,15 @@ export function sampleTokens(model: ReferenceModel): number[] {
     const message = `ReferenceModel ${modelKey(model)}: annotation ${sampleAnnotation}: not a JSON list of token ids`;
     throw new AppError('MANIFEST_INVALID', message, { cause });
   }
+}
+
+/** Whom a token belongs to, only an API server can tell. */
+function assertAnonymous(model: ReferenceModel): void {
+  if (model.spec.access === 'Anonymous') return;
+  throw new AppError(
+    'MANIFEST_INVALID',
+    `ReferenceModel ${modelKey(model)}: spec.access: ${model.spec.access} needs a cluster, which tells whose a token is; on one machine only Anonymous is served`,
+  );
 }
 
 function assertFolder(model: ReferenceModel, volumes: Volumes): void {

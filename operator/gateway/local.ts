@@ -15,6 +15,7 @@ import type { ReferenceModel } from '../../crds/reference-model.ts';
 import { hubVariables } from '../../server/model/hub/settings.ts';
 import { withPreloads } from '../catalog.ts';
 import { gatewayPort, type ModelKey, modelKey, type PoolKey } from '../pool.ts';
+import { noReviews } from './access/reviews.ts';
 import { LocalBackend } from './backend/local.ts';
 import { startServerProcess } from './backend/process.ts';
 import { requestSettings, requestSettingsOf } from './config.ts';
@@ -89,7 +90,15 @@ export async function main(env: NodeJS.ProcessEnv, argv: string[]): Promise<void
   };
   const backend = new LocalBackend({ models: plan.models, start, preload, clock, log });
   const settings = requestSettingsOf(config);
-  const gateway = createGateway({ name: 'local', backend, settings, clock, log });
+  const gateway = createGateway({
+    name: 'local',
+    backend,
+    reviews: noReviews,
+    guardsManagement: false,
+    settings,
+    clock,
+    log,
+  });
   const traffic = await listenOn(gateway, flags.port).catch(async (err: unknown) => {
     await rm(folder, { recursive: true });
     throw err;

@@ -9,6 +9,7 @@ import { listen } from '../../common/http.ts';
 import { type Running, run } from '../../common/lifecycle.ts';
 import { createLogger, type Logger } from '../../common/log.ts';
 import { KubeClient } from '../kube/client.ts';
+import { KubernetesReviews } from './access/reviews.ts';
 import { KubernetesBackend } from './backend/kubernetes.ts';
 import { type GatewayConfig, gatewayConfig, requestSettingsOf } from './config.ts';
 import { createGateway } from './gateway.ts';
@@ -47,7 +48,15 @@ async function start(config: GatewayConfig, log: Logger): Promise<Running> {
   const leaseNamespace = config.REFMODEL_NAMESPACE;
   const backend = new KubernetesBackend({ client, clock, log, namespaces, leaseNamespace });
   const settings = requestSettingsOf(config);
-  const gateway = createGateway({ name: hostname(), backend, settings, clock, log });
+  const gateway = createGateway({
+    name: hostname(),
+    backend,
+    reviews: new KubernetesReviews(client),
+    guardsManagement: config.REFMODEL_MANAGEMENT_ACCESS === 'Authenticated',
+    settings,
+    clock,
+    log,
+  });
 
   // Not the lifecycle's signal: requests that are still held at the end need the watches.
   const background = new AbortController();

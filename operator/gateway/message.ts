@@ -14,8 +14,8 @@ const hopByHop = new Set([
   'transfer-encoding',
   'upgrade',
 ]);
-/** Those that whoever sends the message writes itself. */
-const written = new Set(['host', 'content-length', 'expect']);
+/** Those that whoever sends the message writes itself, and the token, which is for us and not for who runs in a pod. */
+const written = new Set(['host', 'content-length', 'expect', 'authorization']);
 /** Those that only a gateway may set. */
 const ownedPrefix = 'x-refmodel-';
 

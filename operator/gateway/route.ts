@@ -18,6 +18,13 @@ export interface Address {
   isStranger: boolean;
 }
 
+/**
+ * Paths that two readers may read differently (RFC 3986, 6.2.2): what is judged here must be what the pod reads.
+ * Unreserved characters need no encoding, and zero has no place in a path.
+ */
+const ambiguousWriting =
+  /\/\/|\/\.{1,2}(\/|$)|\\|%(00|2[DE]|3\d|4[1-9A-F]|5[\dAFC]|6[1-9A-F]|7[\dAE])/i;
+
 /** Paths of a pod that are for gateways and probes, never for clients. */
 const podPaths = new Set(['state', 'metrics', 'readyz', 'healthz']);
 
@@ -30,6 +37,11 @@ export function readAddress(
   models: Models,
 ): Address {
   const { path, query } = splitUrl(request.url);
+  if (ambiguousWriting.test(path)) {
+    const rule =
+      'without empty or dot segments, backslashes, and letters or digits that are encoded';
+    throw new AppError('ROUTE_NOT_FOUND', `reading the address: write the path ${rule}`);
+  }
   const host = (request.host ?? '').toLowerCase().replace(/:\d+$/, '');
   const named = byHost(host, models);
   const address = named ? { model: named, path } : byPath(path, models);
@@ -141,8 +153,9 @@ export function findModel(name: string, models: Models): GatewayModel {
   const matches = [...models.values()].filter(({ key }) => splitKey(key).name === name);
   const [first, second] = matches;
   if (first && second) {
-    const keys = matches.map(({ key }) => key).join(', ');
-    throw new AppError('AMBIGUOUS_MODEL', `finding the model: "${name}" may be ${keys}`);
+    // Which ones there are is not for everybody.
+    const message = `finding the model: ${matches.length} namespaces have a "${name}"`;
+    throw new AppError('AMBIGUOUS_MODEL', message);
   }
   if (first) return first;
   throw notFound(name);

@@ -12,6 +12,8 @@ import type {
   V1Scale,
   V1Service,
   V1ServiceAccount,
+  V1SubjectAccessReview,
+  V1TokenReview,
 } from '@kubernetes/client-node';
 import { type GPUClass, gpuClass } from '../../crds/gpu-class.ts';
 import { group, type ReferenceModel, referenceModel, version } from '../../crds/reference-model.ts';
@@ -56,6 +58,8 @@ export type Pod = Wire<V1Pod>;
 export type NetworkPolicy = Wire<V1NetworkPolicy>;
 export type EndpointSlice = Wire<V1EndpointSlice>;
 export type Lease = Wire<V1Lease>;
+export type TokenReview = Wire<V1TokenReview>;
+export type SubjectAccessReview = Wire<V1SubjectAccessReview>;
 export type Scale = Wire<V1Scale>;
 export type Event = Wire<EventsV1Event>;
 
@@ -101,6 +105,19 @@ export const resources = {
   endpointSlices: builtIn<EndpointSlice>('EndpointSlice', 'endpointslices', 'discovery.k8s.io'),
   leases: builtIn<Lease>('Lease', 'leases', 'coordination.k8s.io'),
   events: builtIn<Event>('Event', 'events', 'events.k8s.io'),
+  /** Questions: nothing of them is kept. */
+  tokenReviews: {
+    ...builtIn<TokenReview>('TokenReview', 'tokenreviews', 'authentication.k8s.io'),
+    isNamespaced: false,
+  },
+  subjectAccessReviews: {
+    ...builtIn<SubjectAccessReview>(
+      'SubjectAccessReview',
+      'subjectaccessreviews',
+      'authorization.k8s.io',
+    ),
+    isNamespaced: false,
+  },
   /** Only ever seen as the subresource of another kind. */
   scales: builtIn<Scale>('Scale', 'scales', 'autoscaling'),
 };

@@ -141,8 +141,8 @@ describe('the operator on a real API server', { skip: noControlPlane }, () => {
 
     await using operator = startOperator(plane, namespace);
     // A model that is refused, made after the start: when it has its status, the first one was looked at too.
-    await apply(model('z', { access: 'Authenticated' }));
-    await reason(() => get('z'), 'Accepted', 'UnsupportedAccess');
+    await apply(model('z', { task: 'Reward', fidelity: { maxKL: '0.01' } }));
+    await reason(() => get('z'), 'Accepted', 'UnsupportedFidelity');
 
     assert.deepEqual(await get('a'), before);
     const {
@@ -296,7 +296,7 @@ describe('the operator on a real API server', { skip: noControlPlane }, () => {
     await plane.kubectl(['delete', 'rfm', '-n', namespace, 'b']);
 
     await eventually(async () => {
-      const kinds = 'deployments,services,configmaps,serviceaccounts';
+      const kinds = 'deployments,services,configmaps,serviceaccounts,networkpolicies';
       const left = await plane.kubectl(['get', kinds, '-n', namespace, '-o', 'name']);
       assert.deepEqual(left.trim().split('\n').sort(), [
         'configmap/kube-root-ca.crt',

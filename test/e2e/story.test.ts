@@ -290,7 +290,8 @@ describe('the whole job on a cluster', () => {
   it('leaves no object behind when the models are deleted', async () => {
     await kubectl(['delete', 'rfm', '--all', '-n', namespace, '--wait=true', '--timeout=30s']);
 
-    const kinds = 'deployments,replicasets,pods,services,serviceaccounts,configmaps,endpointslices';
+    const kinds =
+      'deployments,replicasets,pods,services,serviceaccounts,configmaps,networkpolicies,endpointslices';
     await eventually(async () => {
       const left = await get(kinds, namespace, 'app.kubernetes.io/managed-by=refmodel');
       assert.deepEqual(

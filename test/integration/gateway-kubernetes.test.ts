@@ -5,6 +5,7 @@ import { systemClock } from '../../common/clock.ts';
 import { type Listening, listen } from '../../common/http.ts';
 import { silentLogger } from '../../common/log.ts';
 import { defaultClassAnnotation } from '../../crds/gpu-class.ts';
+import { noReviews } from '../../operator/gateway/access/reviews.ts';
 import { KubernetesBackend } from '../../operator/gateway/backend/kubernetes.ts';
 import { createGateway, type Gateway } from '../../operator/gateway/gateway.ts';
 import { labelNames } from '../../operator/pool.ts';
@@ -102,7 +103,8 @@ class Process {
       ...common,
     });
     const limits = settings({ holdTimeoutMs });
-    const gateway = createGateway({ name: 'g', backend, settings: limits, ...common });
+    const access = { reviews: noReviews, guardsManagement: false };
+    const gateway = createGateway({ name: 'g', backend, settings: limits, ...access, ...common });
     const traffic = await listen(gateway.traffic, 0, '127.0.0.1');
     return new Process({ gateway, backend, traffic, client });
   }

@@ -5,7 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Clock, systemClock } from '../../common/clock.ts';
 import { type Listening, listen } from '../../common/http.ts';
-import { silentLogger } from '../../common/log.ts';
+import { type Logger, silentLogger } from '../../common/log.ts';
+import { noReviews, type Reviews } from '../../operator/gateway/access/reviews.ts';
 import type {
   Backend,
   BackendChange,
@@ -21,6 +22,7 @@ export const model = (overrides: Partial<GatewayModel> = {}): GatewayModel => ({
   key: 'rl/tiny',
   pool: 'rl/rfm-pool-cpu',
   acceptance: { state: 'Accepted' },
+  access: 'Anonymous',
   concurrency: 20,
   hold: { timeoutMs: undefined, maxRequests: 1000, maxBytes: 1_000_000 },
   maxSequenceTokens: 1024,
@@ -272,15 +274,24 @@ export interface TestGateway {
 
 /** A whole gateway on loopback over a backend that the test moves. */
 export async function startGateway(
-  options: { models?: GatewayModel[]; settings?: Partial<RequestSettings>; clock?: Clock } = {},
+  options: {
+    models?: GatewayModel[];
+    settings?: Partial<RequestSettings>;
+    reviews?: Reviews;
+    guardsManagement?: boolean;
+    clock?: Clock;
+    log?: Logger;
+  } = {},
 ): Promise<TestGateway> {
   const backend = new FakeBackend(...(options.models ?? [model()]));
   const gateway = createGateway({
     name: 'gateway-0',
     backend,
+    reviews: options.reviews ?? noReviews,
+    guardsManagement: options.guardsManagement ?? false,
     settings: settings(options.settings),
     clock: options.clock ?? systemClock,
-    log: silentLogger,
+    log: options.log ?? silentLogger,
   });
   const traffic = await listen(gateway.traffic, 0, '127.0.0.1');
   const url = `http://127.0.0.1:${traffic.port}`;

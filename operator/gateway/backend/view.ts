@@ -32,6 +32,7 @@ export function gatewayModel(model: ReferenceModel, classes: readonly GPUClass[]
       ? objectKey(model.metadata.namespace, poolName(model, gpuClass.metadata.name))
       : poolWithoutClass(model),
     acceptance: refused(model) ?? acceptanceOf(model),
+    access: model.spec.access,
     concurrency: scaling.concurrency,
     hold: holdOf(model.spec),
     maxSequenceTokens: Math.min(limits.maxSequenceTokens, contextTokens),
@@ -46,7 +47,7 @@ export const holdOf = ({ hold }: ReferenceModelSpec): GatewayModel['hold'] => ({
   maxBytes: quantityValue(hold.maxBytes),
 });
 
-/** Fails closed, whatever an operator of another version says: what asks for authentication is not served to all. */
+/** Fails closed, whatever an operator of another version says. */
 function refused(model: ReferenceModel): Acceptance | undefined {
   const problem = refusal(model);
   return problem && { state: 'Refused', message: problem.message };
@@ -70,6 +71,7 @@ export const unreadableModel = (key: string): GatewayModel => ({
   key,
   pool: undefined,
   acceptance: { state: 'Refused', message: 'this version of refmodel cannot read the object' },
+  access: 'Authenticated', // it may be what cannot be read
   concurrency: 1,
   hold: { timeoutMs: undefined, maxRequests: 1, maxBytes: 1 },
   maxSequenceTokens: 0,

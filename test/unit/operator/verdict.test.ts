@@ -49,11 +49,6 @@ describe('judge', () => {
 
   const refused = [
     {
-      name: 'access that it cannot check',
-      spec: { access: 'Authenticated' },
-      want: 'UnsupportedAccess',
-    },
-    {
       name: 'a bound on the divergence of rewards, which have none',
       spec: { task: 'Reward', fidelity: { maxKL: '0.01' } },
       want: 'UnsupportedFidelity',
@@ -102,6 +97,7 @@ describe('judge', () => {
     assert.equal(poolOf({ spec: { gpuClass: 'big' } }), 'rl/rfm-pool-big');
     assert.equal(poolOf({ status: { gpuClass: 'cpu' } }), 'rl/rfm-pool-cpu');
     assert.equal(poolOf({}), undefined);
-    assert.equal(poolOf({ spec: { gpuClass: 'big', access: 'Authenticated' } }), undefined);
+    const refused = { task: 'Reward', fidelity: { maxKL: '0.01' } };
+    assert.equal(poolOf({ spec: { gpuClass: 'big', ...refused } }), undefined);
   });
 });

@@ -200,6 +200,21 @@ describe('the server', () => {
     );
   });
 
+  it('knows its routes in the writing of the documentation only, as gateways judge it', async () => {
+    await using kit = await startServerKit({ load: new BigramModels().load });
+
+    for (const path of [
+      '/CACHE',
+      '/Cache/rl/tiny',
+      '/%63ache',
+      '//cache',
+      '/V1/models',
+      '/State',
+    ]) {
+      assert.equal((await kit.get(path)).status, 404, path);
+    }
+  });
+
   it('is healthy on every path that clients probe, with and without a slash', async () => {
     await using kit = await startServerKit({ load: new BigramModels().load });
 

@@ -53,8 +53,8 @@ describe('ModelReconciler', () => {
     const before = statusWrites(t).length;
 
     t.putModel('a', {}, { annotations: { touched: 'yes' } });
-    t.putModel('z', { access: 'Authenticated' });
-    await t.reason('z', 'Accepted', 'UnsupportedAccess');
+    t.putModel('z', { task: 'Reward', fidelity: { maxKL: '0.01' } });
+    await t.reason('z', 'Accepted', 'UnsupportedFidelity');
 
     const writes = statusWrites(t).slice(before);
     assert.deepEqual(

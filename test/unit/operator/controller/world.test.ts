@@ -28,7 +28,7 @@ describe('World', () => {
     t.put('b');
     t.put('a');
     t.put('own', { placement: 'Dedicated' });
-    t.put('refused', { access: 'Authenticated' });
+    t.put('refused', { task: 'Reward', fidelity: { maxKL: '0.01' } });
     t.put('going', {}, { deletionTimestamp: '2026-01-01T00:00:00Z' });
     t.put('elsewhere', {}, { namespace: 'other' });
     const world = await t.synced();

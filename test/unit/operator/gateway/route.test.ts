@@ -62,6 +62,22 @@ const cases: Case[] = [
     url: '/rl/big/v1/x',
     want: { model: 'rl/tiny', path: '/rl/big/v1/x' },
   },
+  ...[
+    '/rl/big//v1/logprobs',
+    '/rl/big/../tiny/v1/logprobs',
+    '/rl/big/v1/./logprobs',
+    '/rl/big/%2e%2E/tiny/v1/logprobs',
+    '/rl/b%69g/v1/logprobs',
+    '/rl/big%00/v1/logprobs',
+    '/rl\\big/v1/logprobs',
+    '/rl/big/v1/..',
+  ].map(
+    (url): Case => ({
+      name: `a path that may be read in two ways, ${url}`,
+      url,
+      want: 'ROUTE_NOT_FOUND',
+    }),
+  ),
   {
     name: 'the cache path, by key',
     url: '/cache/rl/big',

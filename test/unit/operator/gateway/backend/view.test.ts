@@ -72,6 +72,7 @@ describe('gatewayModel', () => {
       key: 'rl/tiny',
       pool: 'rl/rfm-pool-cpu',
       acceptance: { state: 'Unknown' },
+      access: 'Anonymous',
       concurrency: 3,
       hold: { timeoutMs: 300_000, maxRequests: 7, maxBytes: 2048 },
       maxSequenceTokens: 9,
@@ -94,8 +95,8 @@ describe('gatewayModel', () => {
     { name: 'judged without a generation', model: accepted('True'), want: 'Accepted' },
     { name: 'not judged', model: referenceModel(), want: 'Unknown' },
     {
-      name: 'asking for authentication',
-      model: referenceModel({ spec: { access: 'Authenticated' } }),
+      name: 'accepted by an operator of another version, but not by this one',
+      model: referenceModel({ spec: { task: 'Reward', fidelity: { maxKL: '0.01' } } }),
       want: 'Refused',
     },
   ];
@@ -105,8 +106,16 @@ describe('gatewayModel', () => {
     });
   }
 
-  it('is known but refused when it cannot be read', () => {
-    assert.equal(unreadableModel('rl/new').acceptance.state, 'Refused');
+  it('is known but refused when it cannot be read, and nothing of it is told to everybody', () => {
+    const { acceptance, access } = unreadableModel('rl/new');
+
+    assert.deepEqual([acceptance.state, access], ['Refused', 'Authenticated']);
+  });
+
+  it('says who may use it', () => {
+    const guarded = referenceModel({ spec: { access: 'Authenticated' } });
+
+    assert.equal(gatewayModel(guarded, [cpu]).access, 'Authenticated');
   });
 });
 
