@@ -23,7 +23,13 @@ const cache = new ModelCache({
   roomTimeoutMs: 60_000,
   clock: systemClock,
   log: silentLogger,
-  observer: { onLoad: () => {}, onPhase: () => {}, onEvict: () => {}, onDeath: () => {} },
+  observer: {
+    onLookup: () => {},
+    onLoad: () => {},
+    onPhase: () => {},
+    onEvict: () => {},
+    onDeath: () => {},
+  },
   shutdown: neverAborted,
 });
 

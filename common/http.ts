@@ -19,7 +19,7 @@ import express, {
 } from 'express';
 import type { Registry } from 'prom-client';
 import { ClientGoneError } from './abort.ts';
-import { AppError, type ErrorShape, errorBody, toAppError } from './errors.ts';
+import { AppError, type ErrorCode, type ErrorShape, errorBody, toAppError } from './errors.ts';
 import type { Logger } from './log.ts';
 
 export interface Health {
@@ -72,16 +72,23 @@ export function finish(app: Express, log: Logger, shape: ErrorShape = errorBody)
   app.use(errorHandler(log, shape));
 }
 
+/** What the error handler leaves behind, for whoever counts. */
+export interface ErrorLocals extends Record<string, unknown> {
+  errorCode?: ErrorCode;
+}
+
 export function errorHandler(log: Logger, shape: ErrorShape = errorBody): ErrorRequestHandler {
   return function handleError(err: unknown, req, res, _next) {
     const answer = errorAnswer(err, { id: req.get('x-request-id'), path: req.path, shape, log });
     if (!answer) return;
+    (res.locals as ErrorLocals).errorCode = answer.code;
     if (res.headersSent) res.destroy();
     else res.status(answer.status).set(answer.headers).json(answer.body);
   };
 }
 
 export interface ErrorAnswer {
+  code: ErrorCode;
   status: number;
   headers: { 'retry-after'?: string; 'www-authenticate'?: string };
   body: object;
@@ -100,7 +107,7 @@ export function errorAnswer(
     ...(error.isRetryable && { 'retry-after': String(error.retryAfterSeconds) }),
     ...(error.status === 401 && { 'www-authenticate': 'Bearer realm="refmodel"' }),
   };
-  return { status: error.status, headers, body: shape(error, id, path) };
+  return { code: error.code, status: error.status, headers, body: shape(error, id, path) };
 }
 
 /** What the router throws of a path that does not decode. */

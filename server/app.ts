@@ -1,7 +1,13 @@
 // The routes of a server, in one list.
 import type { Express, RequestHandler } from 'express';
 import type { Clock } from '../common/clock.ts';
-import { addHealth, createApp, finish, methodNotAllowed } from '../common/http.ts';
+import {
+  addHealth,
+  createApp,
+  type ErrorLocals,
+  finish,
+  methodNotAllowed,
+} from '../common/http.ts';
 import type { Logger } from '../common/log.ts';
 import { admit } from './api/admission.ts';
 import { clearCache, deleteModel, getCache, getModel, putModel } from './api/cache.ts';
@@ -129,6 +135,8 @@ function measure(metrics: ServerMetrics, clock: Clock): RequestHandler {
     const startedMs = clock.now();
     res.once('close', () => {
       const route: unknown = req.route?.path;
+      const { errorCode } = res.locals as ErrorLocals;
+      if (errorCode) metrics.onError(errorCode);
       const code = res.writableFinished ? res.statusCode : 499;
       metrics.onRequest(
         typeof route === 'string' ? route : 'none',

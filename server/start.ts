@@ -44,7 +44,9 @@ export async function startServer(
       maxQueuedRows: config.REFMODEL_MAX_QUEUED_ROWS,
       maxQueuedTokens: config.REFMODEL_MAX_QUEUED_TOKENS,
       onPass: metrics.onPass,
+      onPassed: metrics.onPassed,
       onHalved: metrics.onHalved,
+      onConverted: metrics.onConverted,
     }),
     limits: {
       maxModels: config.REFMODEL_MAX_MODELS,

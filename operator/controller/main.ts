@@ -9,6 +9,7 @@ import { type Running, run } from '../../common/lifecycle.ts';
 import { createLogger, type Logger } from '../../common/log.ts';
 import { KubeClient } from '../kube/client.ts';
 import { lead } from '../kube/leader.ts';
+import { modelKey } from '../pool.ts';
 import { applyClasses, readClasses } from './classes.ts';
 import {
   type ControllerConfig,
@@ -17,11 +18,11 @@ import {
   serverImages,
 } from './config.ts';
 import { Controller } from './controller.ts';
-import { ControllerMetrics } from './metrics.ts';
+import { ControllerMetrics, type ControllerSources } from './metrics.ts';
 import { readPoolTraffic } from './pool-traffic.ts';
 import type { PoolTraffic } from './resources/pool-plan.ts';
 import { together } from './together.ts';
-import { World } from './world.ts';
+import { poolOf, World } from './world.ts';
 
 const usage = `usage: refmodel operator
 
@@ -93,6 +94,16 @@ export interface Operator {
   run(signal: AbortSignal): Promise<never>;
 }
 
+const sourcesOf = (world: World): ControllerSources => ({
+  models: () => world.models.list().map((model) => ({ ...model, model: modelKey(model) })),
+  pools: () =>
+    world.deployments.list().flatMap(({ metadata, spec, status }) => {
+      const pool = poolOf({ metadata });
+      const counts = { wanted: spec?.replicas ?? 0, ready: status?.readyReplicas ?? 0 };
+      return pool === undefined ? [] : [{ pool, ...counts }];
+    }),
+});
+
 /** The operator without its process: tests run it in theirs. */
 export function build(
   config: ControllerConfig,
@@ -114,7 +125,7 @@ export function build(
     await abortable(new Promise<never>(() => {}), term);
   };
   const work = async (term: AbortSignal) => {
-    metrics.leading(true);
+    metrics.leading(sourcesOf(world));
     try {
       const controller = new Controller({
         world,
@@ -135,7 +146,7 @@ export function build(
       });
       await together([classes, (link) => controller.run(link)], term);
     } finally {
-      metrics.leading(false);
+      metrics.leading(undefined);
     }
   };
   const election = {

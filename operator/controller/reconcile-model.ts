@@ -99,6 +99,7 @@ export class ModelReconciler {
     const ref = refOf(model);
     const written = await client.patchStatus(resources.referenceModels, ref, change, signal);
     metrics.wrote('ReferenceModel', 'patch');
+    if (status.coldStart && 'coldStart' in change) metrics.coldStart(status.coldStart);
     world.models.store(written);
     await recorder.record(model, eventsBetween(model.status, status), signal);
   }

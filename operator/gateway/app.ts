@@ -42,6 +42,7 @@ export function trafficApp(options: AppOptions): RequestListener {
   /** A step that answers ends the list, as does one that throws. */
   const handle = async (call: Call): Promise<void> => {
     if (answerAnyway(call)) return;
+    countOnClose(call, options);
     requireSynced(backend);
     const address = addressOf(call, backend);
     const asked = { address, token: bearerToken(call.req.rawHeaders) };
@@ -51,8 +52,8 @@ export function trafficApp(options: AppOptions): RequestListener {
     const body = await readBody(call.req, settings.maxBodyBytes);
     if (await answerLeases(call, { ...asked, body }, options)) return;
     const model = resolveModel(address, () => modelInBody(body), backend.models());
+    call.model = model.key;
     if (!address.model) await requireRight(call, { ...asked, model }, options);
-    countOnClose(call, model, options);
     if (answerAsleep(call, { address, model }, options)) return;
     await forward(call, { address, body, model }, options);
   };
@@ -151,10 +152,15 @@ async function answerLeases(
   return true;
 }
 
-function countOnClose({ res }: Call, model: GatewayModel, { metrics }: AppOptions): void {
-  res.on('close', () => {
-    const status = res.writableFinished ? res.statusCode : 499;
-    metrics.requests.inc({ model: model.key, status });
+/** What names no model that there is counts as "none". */
+function countOnClose(call: Call, { metrics, clock }: AppOptions): void {
+  const startedMs = clock.now();
+  call.res.on('close', () => {
+    const { model = 'none', errorCode, res } = call;
+    const code = res.writableFinished ? res.statusCode : 499;
+    metrics.requests.inc({ model, code });
+    metrics.requestSeconds.observe({ model }, (clock.now() - startedMs) / 1000);
+    if (errorCode) metrics.errors.inc({ model, error: errorCode });
   });
 }
 

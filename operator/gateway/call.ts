@@ -2,14 +2,20 @@
 // much as half of what the gateway itself does with it.
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { ClientGoneError } from '../../common/abort.ts';
+import type { ErrorCode } from '../../common/errors.ts';
 import { errorAnswer, requestIdOf } from '../../common/http.ts';
 import type { Logger } from '../../common/log.ts';
 import { errorShape } from '../../server/contract.ts';
+import type { ModelKey } from '../pool.ts';
 
 export class Call {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
   readonly id: string;
+  /** Once it is found. */
+  model: ModelKey | undefined;
+  /** Of the error that it was answered with here. */
+  errorCode: ErrorCode | undefined;
   readonly #isDraining: () => boolean;
 
   constructor(req: IncomingMessage, res: ServerResponse, isDraining: () => boolean) {
@@ -51,6 +57,7 @@ export class Call {
     const [path = ''] = (this.req.url ?? '').split('?', 1);
     const answer = errorAnswer(err, { id: this.id, path, shape: errorShape, log });
     if (!answer) return;
+    this.errorCode = answer.code;
     if (this.res.headersSent) this.res.destroy();
     else this.send(answer.body, answer.status, answer.headers);
   }

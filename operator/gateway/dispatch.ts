@@ -36,6 +36,7 @@ export interface DispatcherOptions {
   activity: Activity;
   residency: Pick<Residency, 'stateOf'>;
   onWake: (pool: PoolKey) => void;
+  onWakeFailed: (pool: PoolKey) => void;
   clock: Clock;
   log: Logger;
 }
@@ -55,10 +56,10 @@ export class Dispatcher {
   readonly #stop = new AbortController();
 
   constructor(options: DispatcherOptions) {
-    const { backend, onWake, clock, log } = options;
+    const { backend } = options;
     this.#options = options;
     const isNeeded = (pool: PoolKey) => this.#waitingIn(pool).length > 0 && !this.#hasUsable(pool);
-    this.#waker = new Waker({ backend, isNeeded, onWake, clock, log });
+    this.#waker = new Waker({ ...options, isNeeded });
     this.#unsubscribe = backend.subscribe((change) => this.#onChange(change));
   }
 

@@ -16,7 +16,7 @@ import { Connections } from './connections.ts';
 import { Dispatcher } from './dispatch.ts';
 import { Forwarder } from './forward.ts';
 import { Hold } from './hold.ts';
-import { addGauges, createMetrics } from './metrics.ts';
+import { createMetrics } from './metrics.ts';
 import { OpenAhead } from './open-ahead.ts';
 import { Proxy } from './proxy.ts';
 import { Residency } from './residency.ts';
@@ -52,12 +52,25 @@ export interface Gateway {
 
 export function createGateway(parts: GatewayParts): Gateway {
   const { name, backend, reviews, guardsManagement, settings, clock, log } = parts;
-  const metrics = createMetrics();
+  const metrics = createMetrics({
+    held: () => hold.keys().map((model) => ({ model, held: hold.held(model) })),
+    heldBytes: () => hold.bytes,
+    inFlight: () => activity.inFlight(),
+    endpoints: () => backend.allEndpoints(),
+  });
   const activity = new Activity(clock);
   const hold = new Hold({ maxRequests: settings.holdMaxRequests, maxBytes: settings.holdMaxBytes });
   const residency = new Residency({ backend, clock, log });
-  const onWake = (pool: string) => metrics.wakes.inc({ pool });
-  const dispatcher = new Dispatcher({ backend, hold, activity, residency, onWake, clock, log });
+  const dispatcher = new Dispatcher({
+    backend,
+    hold,
+    activity,
+    residency,
+    onWake: (pool) => metrics.wakes.inc({ pool }),
+    onWakeFailed: (pool) => metrics.wakeFailures.inc({ pool }),
+    clock,
+    log,
+  });
   const connections = new Connections({ connectTimeoutMs: settings.connectTimeoutMs });
   const proxy = new Proxy(connections);
   const openAhead = new OpenAhead({
@@ -78,11 +91,6 @@ export function createGateway(parts: GatewayParts): Gateway {
     clock,
     log,
     workTimeoutMs,
-  });
-  addGauges(metrics, {
-    held: () => hold.keys().map((model) => ({ model, held: hold.held(model) })),
-    heldBytes: () => hold.bytes,
-    inFlight: () => activity.inFlight(),
   });
 
   let isDraining = false;

@@ -1,14 +1,18 @@
-// Metrics of a gateway. Labels are models, pools and status codes: their number is bounded by the objects.
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+// Metrics of a gateway. Labels are models, pools and codes: their number is bounded by the objects.
+import type { Counter, Histogram, Registry } from 'prom-client';
+import { Metrics } from '../../common/metrics.ts';
 
-/** Seconds. Cold starts of large models take minutes, so the buckets go to half an hour. */
+/** Seconds: where holds usually end, and where clients give up. */
 const holdBuckets = [0.1, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 100, 180, 300, 600, 1200, 1800];
 
 export interface GatewayMetrics {
   registry: Registry;
-  requests: Counter<'model' | 'status'>;
+  requests: Counter<'model' | 'code'>;
+  requestSeconds: Histogram<'model'>;
+  errors: Counter<'model' | 'error'>;
   holdSeconds: Histogram<'model'>;
   wakes: Counter<'pool'>;
+  wakeFailures: Counter<'pool'>;
   retries: Counter<'reason'>;
 }
 
@@ -17,76 +21,68 @@ export interface GaugeSources {
   held(): { model: string; held: number }[];
   heldBytes(): number;
   inFlight(): { model: string; inFlight: number }[];
+  /** The pool of each ready pod. */
+  endpoints(): readonly { pool: string }[];
 }
 
-export function createMetrics(): GatewayMetrics {
-  const registry = new Registry();
-  const registers = [registry];
-  collectDefaultMetrics({ register: registry });
+export function createMetrics(sources: GaugeSources): GatewayMetrics {
+  const metrics = new Metrics('refmodel_gateway_');
+  addGauges(metrics, sources);
   return {
-    registry,
-    requests: new Counter({
-      name: 'refmodel_gateway_requests_total',
-      help: 'Requests answered, by model and status code. Status 499: the client left.',
-      labelNames: ['model', 'status'],
-      registers,
-    }),
-    holdSeconds: new Histogram({
-      name: 'refmodel_gateway_hold_seconds',
-      help: 'Time that held requests waited for a pod.',
+    registry: metrics.registry,
+    requests: metrics.counter(
+      'requests_total',
+      'Requests answered, by model and status code. Code 499: the client left. Model "none": it names none that there is.',
+      ['model', 'code'],
+    ),
+    requestSeconds: metrics.histogram(
+      'request_duration_seconds',
+      'Time from a request to the end of its answer, holds included.',
+      { labelNames: ['model'] },
+    ),
+    errors: metrics.counter(
+      'errors_total',
+      'Requests that the gateway itself answered with an error, by its code (docs/errors.md).',
+      ['model', 'error'],
+    ),
+    holdSeconds: metrics.histogram('hold_seconds', 'Time that held requests waited for a pod.', {
       labelNames: ['model'],
       buckets: holdBuckets,
-      registers,
     }),
-    wakes: new Counter({
-      name: 'refmodel_gateway_wakes_total',
-      help: 'Times that the gateway asked for a pod.',
-      labelNames: ['pool'],
-      registers,
-    }),
-    retries: new Counter({
-      name: 'refmodel_gateway_upstream_retries_total',
-      help: 'Requests sent again, because a pod turned them away or broke before it answered.',
-      labelNames: ['reason'],
-      registers,
-    }),
+    wakes: metrics.counter('wakes_total', 'Times that the gateway asked for a pod.', ['pool']),
+    wakeFailures: metrics.counter(
+      'wake_failures_total',
+      'Times that asking for a pod failed; it is asked again.',
+      ['pool'],
+    ),
+    retries: metrics.counter(
+      'upstream_retries_total',
+      'Requests sent again: TurnedAway, the pod did no work; Broke, it ended before it answered.',
+      ['reason'],
+    ),
   };
 }
 
-export function addGauges({ registry }: GatewayMetrics, sources: GaugeSources): void {
-  const add = (gauge: Gauge<'model'>) => registry.registerMetric(gauge);
-  add(
-    new Gauge({
-      name: 'refmodel_gateway_held_requests',
-      help: 'Requests that wait for a pod.',
-      labelNames: ['model'],
-      registers: [],
-      collect() {
-        this.reset();
-        for (const { model, held } of sources.held()) this.set({ model }, held);
-      },
-    }),
+function addGauges(metrics: Metrics, sources: GaugeSources): void {
+  metrics.reading('held_requests', 'Requests that wait for a pod.', ['model'], () =>
+    sources.held().map(({ model, held }) => [{ model }, held]),
   );
-  add(
-    new Gauge({
-      name: 'refmodel_gateway_held_bytes',
-      help: 'Bytes of the bodies of requests that wait for a pod.',
-      registers: [],
-      collect() {
-        this.set(sources.heldBytes());
-      },
-    }),
+  metrics.readingOf('held_bytes', 'Bytes of the bodies of requests that wait for a pod.', () =>
+    sources.heldBytes(),
   );
-  add(
-    new Gauge({
-      name: 'refmodel_gateway_in_flight_requests',
-      help: 'Requests sent to a pod and not answered yet.',
-      labelNames: ['model'],
-      registers: [],
-      collect() {
-        this.reset();
-        for (const { model, inFlight } of sources.inFlight()) this.set({ model }, inFlight);
-      },
-    }),
+  metrics.reading(
+    'in_flight_requests',
+    'Requests sent to a pod and not answered yet.',
+    ['model'],
+    () => sources.inFlight().map(({ model, inFlight }) => [{ model }, inFlight]),
   );
+  metrics.reading('endpoints', 'Ready pods that the gateway knows.', ['pool'], () =>
+    countBy(sources.endpoints().map(({ pool }) => pool)).map(([pool, count]) => [{ pool }, count]),
+  );
+}
+
+function countBy(names: readonly string[]): [string, number][] {
+  const counts = new Map<string, number>();
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return [...counts];
 }

@@ -13,6 +13,7 @@ export interface WakerOptions {
   /** True while requests wait for the pool and none of its endpoints can take them. */
   isNeeded: (pool: PoolKey) => boolean;
   onWake: (pool: PoolKey) => void;
+  onWakeFailed: (pool: PoolKey) => void;
   clock: Clock;
   log: Logger;
 }
@@ -77,7 +78,7 @@ export class Waker {
   }
 
   async #wake(pool: PoolKey, signal: AbortSignal): Promise<void> {
-    const { backend, onWake, clock, log } = this.#options;
+    const { backend, onWake, onWakeFailed, clock, log } = this.#options;
     using limit = withTimeout(signal, callTimeoutMs, clock);
     try {
       onWake(pool);
@@ -85,6 +86,7 @@ export class Waker {
       this.#failures.delete(pool);
     } catch (err) {
       if (signal.aborted) return;
+      onWakeFailed(pool);
       this.#failures.set(pool, toAppError(err).message);
       log.warn({ pool, err }, 'wake failed');
     }

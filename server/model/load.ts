@@ -56,7 +56,7 @@ export function createLoader({ threads, log, ...options }: LoaderOptions): LoadM
         await runner.kill(); // what converting took is not the model's
         signal.throwIfAborted();
         runner = new Runner(report);
-        prepared = await prepare();
+        prepared = { ...(await prepare()), isConverted: true };
       }
       for (const entry of prepared.entries) await holdFor(runner, entry);
       const reserved: Bytes =

@@ -28,8 +28,13 @@ export interface LoadedModel extends Closable {
 }
 
 export interface LoadedOptions
-  extends Pick<BatchOptions<never, never>, 'maxQueuedRows' | 'maxQueuedTokens' | 'onPass'>,
+  extends Pick<
+      BatchOptions<never, never>,
+      'maxQueuedRows' | 'maxQueuedTokens' | 'onPass' | 'onPassed'
+    >,
     HalvingOptions {
+  /** A checkpoint was converted for a load. */
+  onConverted: (quantization: string) => void;
   clock: Clock;
   log: Logger;
 }
@@ -38,9 +43,10 @@ const textLimitMs = 30_000;
 
 /** `load`, and around its session what the front needs. */
 export function loadForServing(load: LoadModel, options: LoadedOptions): Load<LoadedModel> {
-  const { clock, log, onHalved, ...queueOptions } = options;
+  const { clock, log, onConverted, onHalved, ...queueOptions } = options;
   return async (model, steps) => {
     const session = await load(model, steps);
+    if (session.isConverted) onConverted(model.quantization);
     const { folder } = session;
     const texts = new Texts({ folder, limitMs: textLimitMs, clock, log });
     void session.ended.then(() => texts.close());

@@ -99,6 +99,8 @@ export interface Session {
   readonly pageTokens?: number;
   /** How far a converted model is from its checkpoint. */
   readonly fidelity?: ModelState['fidelity'];
+  /** It was converted for this load; before, it was not in the cache folder. */
+  readonly isConverted?: boolean;
   /** What the runner took while it loaded: weights, tables, and a first pass. More than an empty runner has. */
   readonly memory: Bytes;
   /** Folder of the checkpoint, for the tokenizer. */

@@ -9,6 +9,7 @@ const declarations = new Set([
   'operator/gateway/backend.ts',
   'server/api/native/options.ts',
   'server/contract.ts',
+  'server/model/cache/observer.ts',
   'server/model/protocol.ts',
   'server/model/scoring.ts',
   'server/text/protocol.ts',

@@ -3,11 +3,20 @@ import assert from 'node:assert/strict';
 import { AppError, type ErrorCode } from '../../common/errors.ts';
 import { silentLogger } from '../../common/log.ts';
 import { type Lease, type Load, ModelCache } from '../../server/model/cache/model-cache.ts';
+import type { CacheObserver, Lookup } from '../../server/model/cache/observer.ts';
 import type { Bytes } from '../../server/model/memory.ts';
 import type { LoadPhase, Report } from '../../server/model/progress.ts';
 import type { Ending } from '../../server/model/scoring.ts';
 import { FakeClock } from './clock.ts';
 import { catalogModel } from './server-kit.ts';
+
+export const silentObserver: CacheObserver = {
+  onLookup: () => {},
+  onLoad: () => {},
+  onPhase: () => {},
+  onEvict: () => {},
+  onDeath: () => {},
+};
 
 export const forever = new AbortController().signal;
 export const gone = new Error('the client left');
@@ -60,6 +69,7 @@ export class World {
   readonly clock = new FakeClock();
   readonly shutdown = new AbortController();
   readonly things: Thing[] = [];
+  readonly lookups: Lookup[] = [];
   readonly outcomes: (ErrorCode | undefined)[] = [];
   readonly phases: LoadPhase[] = [];
   readonly deaths: Ending['how'][] = [];
@@ -77,6 +87,7 @@ export class World {
       clock: this.clock,
       log: silentLogger,
       observer: {
+        onLookup: (result) => void this.lookups.push(result),
         onLoad: (_seconds, code) => void this.outcomes.push(code),
         onPhase: (phase) => void this.phases.push(phase),
         onEvict: () => void this.evictions++,

@@ -4,6 +4,7 @@ import type { Scoring } from '../../server/api/leased.ts';
 import { ModelCache } from '../../server/model/cache/model-cache.ts';
 import { loadForServing } from '../../server/model/loaded.ts';
 import { BigramModels, type BigramOptions } from './bigram-model.ts';
+import { silentObserver } from './cache-kit.ts';
 import { FakeClock } from './clock.ts';
 
 export const forever = new AbortController().signal;
@@ -19,13 +20,14 @@ export function scoringKit(options: BigramOptions = {}) {
       maxQueuedTokens: 10_000,
       onPass: () => {},
       onHalved: () => {},
+      onConverted: () => {},
     }),
     limits: { maxModels: 1, memory: { host: 1e6, device: 0 } },
     loadTimeoutMs: 60_000,
     roomTimeoutMs: 60_000,
     clock,
     log: silentLogger,
-    observer: { onLoad: () => {}, onPhase: () => {}, onEvict: () => {}, onDeath: () => {} },
+    observer: silentObserver,
     shutdown: forever,
   });
   const scored: [number, number][] = [];

@@ -22,6 +22,8 @@ export interface BatchOptions<Row, Result> {
   run: (rows: readonly Row[]) => Promise<readonly Outcome<Result>[]>;
   /** Called when a pass starts. */
   onPass: (pass: Pass) => void;
+  /** Called when a pass is over, whatever became of it. */
+  onPassed?: (seconds: number) => void;
 }
 
 export interface Submission<Row> {
@@ -67,6 +69,16 @@ export class BatchQueue<Row extends QueuedRow, Result> {
 
   constructor(options: BatchOptions<Row, Result>) {
     this.#options = options;
+  }
+
+  /** Rows that wait for a pass. */
+  get queuedRows(): number {
+    return this.#rows;
+  }
+
+  /** Tokens of the rows that wait. */
+  get queuedTokens(): number {
+    return this.#tokens;
   }
 
   /**
@@ -126,12 +138,14 @@ export class BatchQueue<Row extends QueuedRow, Result> {
     this.#isRunning = true;
     while (this.#turns.length > 0) {
       const items = this.#take();
+      const startedMs = performance.now();
       try {
         const results = await this.#options.run(items.map((item) => item.row));
         for (const [i, item] of items.entries()) this.#settle(item, results[i]);
       } catch (err) {
         for (const request of requestsOf(items)) this.#fail(request, err);
       }
+      this.#options.onPassed?.((performance.now() - startedMs) / 1000);
     }
     this.#isRunning = false;
   }

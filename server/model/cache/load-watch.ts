@@ -12,8 +12,8 @@ export interface LoadWatchOptions {
   /** Has the name of the model among its fields. */
   log: Logger;
   clock: Clock;
-  /** A phase is over. */
-  onPhase: (phase: LoadPhase, seconds: number) => void;
+  /** What a phase took in all, once the load is over. */
+  onPhase: (phase: LoadPhase, done: { seconds: number; bytes: number }) => void;
 }
 
 /** Seconds by phase. `Loading` is everything that is neither of the others, the wait for room apart. */
@@ -22,6 +22,7 @@ export type PhaseSeconds = Readonly<Record<LoadPhase, number>>;
 export class LoadWatch {
   readonly #options: LoadWatchOptions;
   readonly #seconds: Record<LoadPhase, number> = { Downloading: 0, Converting: 0, Loading: 0 };
+  readonly #bytes: Record<LoadPhase, number> = { Downloading: 0, Converting: 0, Loading: 0 };
   #phase: LoadPhase | 'Waiting' = 'Loading';
   #sinceMs: number;
   #progress: Progress | undefined;
@@ -72,7 +73,8 @@ export class LoadWatch {
       this.#progress = { phase: 'Loading', bytes: totalBytes, totalBytes };
     this.#leave();
     for (const phase of loadPhases) {
-      if (this.#seconds[phase] > 0) this.#options.onPhase(phase, this.#seconds[phase]);
+      const seconds = this.#seconds[phase];
+      if (seconds > 0) this.#options.onPhase(phase, { seconds, bytes: this.#bytes[phase] });
     }
   }
 
@@ -104,6 +106,7 @@ export class LoadWatch {
   #leave(): void {
     if (this.#phase === 'Waiting') return;
     this.#seconds[this.#phase] += this.#elapsed();
+    this.#bytes[this.#phase] += this.#progress?.bytes ?? 0;
     if (this.#progress) this.#options.log.info(this.#fields(), 'phase of a load ended');
   }
 

@@ -14,12 +14,13 @@ import type { Logger } from '../../../common/log.ts';
 import { Changes } from '../../changes.ts';
 import type { CatalogModel, ModelState } from '../../contract.ts';
 import { addBytes, type Bytes, noBytes } from '../memory.ts';
-import type { LoadPhase, Progress } from '../progress.ts';
+import type { Progress } from '../progress.ts';
 import type { Ending, LoadSteps } from '../scoring.ts';
 import { Budget } from './budget.ts';
 import type { CacheLimits } from './eviction.ts';
 import { Failures } from './failures.ts';
 import { LoadWatch, type PhaseSeconds } from './load-watch.ts';
+import type { CacheObserver } from './observer.ts';
 
 export interface Closable {
   /** What it takes, as measured; stands for the estimate from then on. */
@@ -43,15 +44,6 @@ export interface CacheOptions<T> {
   observer: CacheObserver;
   /** Fires when the process ends: loads stop, loaded models still serve. */
   shutdown: AbortSignal;
-}
-
-export interface CacheObserver {
-  /** `code` is unset for a load that succeeded. */
-  onLoad(seconds: number, code?: ErrorCode): void;
-  onPhase(phase: LoadPhase, seconds: number): void;
-  onEvict(): void;
-  /** It ended by itself. */
-  onDeath(how: Ending['how']): void;
 }
 
 export interface Lease<T> extends Disposable {
@@ -122,7 +114,10 @@ export class ModelCache<T extends Closable> {
    */
   async acquire(model: CatalogModel, signal: AbortSignal): Promise<Lease<T>> {
     signal.throwIfAborted();
-    const entry = this.#find(model) ?? this.#start(model);
+    const found = this.#find(model);
+    const entry = found ?? this.#start(model);
+    const known = entry.value === undefined ? 'Wait' : 'Hit';
+    this.#options.observer.onLookup(found ? known : 'Miss');
     entry.leases += 1;
     this.#touch(entry);
     try {
@@ -224,7 +219,7 @@ export class ModelCache<T extends Closable> {
       watch: new LoadWatch({
         log: log.child({ model: model.name }),
         clock,
-        onPhase: (phase, seconds) => observer.onPhase(phase, seconds),
+        onPhase: (phase, done) => observer.onPhase(phase, done),
       }),
       leases: 0,
       use: 0,

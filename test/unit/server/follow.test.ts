@@ -7,6 +7,7 @@ import type { CatalogModel } from '../../../server/contract.ts';
 import { followCatalog } from '../../../server/follow.ts';
 import { ModelCache } from '../../../server/model/cache/model-cache.ts';
 import { BigramModels } from '../../support/bigram-model.ts';
+import { silentObserver } from '../../support/cache-kit.ts';
 import { FakeClock, settle } from '../../support/clock.ts';
 import { catalogModel } from '../../support/server-kit.ts';
 
@@ -21,7 +22,7 @@ function world(models: CatalogModel[]) {
     roomTimeoutMs: 60_000,
     clock,
     log: silentLogger,
-    observer: { onLoad: () => {}, onPhase: () => {}, onEvict: () => {}, onDeath: () => {} },
+    observer: silentObserver,
     shutdown: ending.signal,
   });
   const catalog = { models, changes: new Changes() };

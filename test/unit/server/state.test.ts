@@ -20,6 +20,7 @@ describe('serverState', () => {
       maxQueuedTokens: 1,
       onPass: () => {},
       onHalved: () => {},
+      onConverted: () => {},
     });
     const value = await load(catalogModel('rl/a'), roomForAll);
     const seconds = { Downloading: 3, Converting: 2, Loading: 1 };

@@ -364,14 +364,17 @@ describe('the admin port', () => {
       gateway.backend.up(pod.endpoint);
     };
     await (await gateway.send('/v1/logprobs')).text();
+    await (await gateway.send('/rl/unknown/v1/logprobs')).text();
 
     const scrape = async () => (await fetch(`http://127.0.0.1:${admin.port}/metrics`)).text();
     const lines = (await scrape()).split('\n');
 
-    assert.ok(lines.includes('refmodel_gateway_requests_total{model="rl/tiny",status="200"} 1'));
+    assert.ok(lines.includes('refmodel_gateway_requests_total{model="rl/tiny",code="200"} 1'));
     assert.ok(lines.includes('refmodel_gateway_wakes_total{pool="rl/rfm-pool-cpu"} 1'));
     assert.ok(lines.includes('refmodel_gateway_in_flight_requests{model="rl/tiny"} 0'));
     assert.ok(lines.includes('refmodel_gateway_held_bytes 0'));
+    assert.ok(lines.includes('refmodel_gateway_endpoints{pool="rl/rfm-pool-cpu"} 1'));
+    assert.ok(lines.includes('refmodel_gateway_request_duration_seconds_count{model="rl/tiny"} 1'));
     await gateway.gateway.close([gateway.traffic, admin], 0);
     await pod.close();
   });

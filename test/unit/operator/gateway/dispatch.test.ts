@@ -24,6 +24,7 @@ const setup = (...models: ReturnType<typeof model>[]) => {
     activity,
     residency: { stateOf: () => undefined },
     onWake: () => {},
+    onWakeFailed: () => {},
     clock,
     log: silentLogger,
   });

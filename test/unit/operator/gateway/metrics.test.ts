@@ -1,12 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { addGauges, createMetrics } from '../../../../operator/gateway/metrics.ts';
+import { createMetrics, type GaugeSources } from '../../../../operator/gateway/metrics.ts';
+
+const idle: GaugeSources = {
+  held: () => [],
+  heldBytes: () => 0,
+  inFlight: () => [],
+  endpoints: () => [],
+};
 
 describe('metrics', () => {
   it('reads gauges from their owners at each scrape, and forgets models that are gone', async () => {
-    const metrics = createMetrics();
     let held = [{ model: 'rl/a', held: 2 }];
-    addGauges(metrics, { held: () => held, heldBytes: () => 7, inFlight: () => [] });
+    const metrics = createMetrics({ ...idle, held: () => held });
     const first = await metrics.registry.getSingleMetricAsString('refmodel_gateway_held_requests');
 
     held = [];
@@ -17,7 +23,7 @@ describe('metrics', () => {
   });
 
   it('measures holds up to half an hour', async () => {
-    const metrics = createMetrics();
+    const metrics = createMetrics(idle);
     metrics.holdSeconds.observe({ model: 'rl/a' }, 1500);
 
     const text = await metrics.registry.getSingleMetricAsString('refmodel_gateway_hold_seconds');
@@ -27,6 +33,6 @@ describe('metrics', () => {
   });
 
   it('belongs to one process: two sets do not meet', () => {
-    assert.notEqual(createMetrics().registry, createMetrics().registry);
+    assert.notEqual(createMetrics(idle).registry, createMetrics(idle).registry);
   });
 });

@@ -9,6 +9,7 @@ const setup = (wake: (pool: string, signal: AbortSignal) => Promise<void> = asyn
   const clock = new FakeClock();
   const needed = new Set<string>();
   const calls: string[] = [];
+  const failed: string[] = [];
   const waker = new Waker({
     backend: {
       wake: async (pool, signal) => {
@@ -18,10 +19,11 @@ const setup = (wake: (pool: string, signal: AbortSignal) => Promise<void> = asyn
     },
     isNeeded: (pool) => needed.has(pool),
     onWake: () => {},
+    onWakeFailed: (pool) => void failed.push(pool),
     clock,
     log: silentLogger,
   });
-  return { clock, needed, calls, waker };
+  return { clock, needed, calls, failed, waker };
 };
 
 describe('Waker', () => {
@@ -91,9 +93,9 @@ describe('Waker', () => {
     assert.deepEqual(calls, ['p', 'q']);
   });
 
-  it('keeps why a wake failed until one succeeds', async () => {
+  it('keeps why a wake failed until one succeeds, and tells of each failure', async () => {
     let isBroken = true;
-    const { clock, needed, waker } = setup(async () => {
+    const { clock, failed, needed, waker } = setup(async () => {
       if (isBroken) throw new Error('api down');
     });
     needed.add('p');
@@ -105,6 +107,7 @@ describe('Waker', () => {
     await clock.step(10_000);
 
     assert.deepEqual([whileBroken, waker.failure('p')], ['api down', undefined]);
+    assert.deepEqual(failed, ['p']);
   });
 
   it('gives up a call that hangs and asks again', async () => {

@@ -14,6 +14,7 @@ const options = {
   maxQueuedTokens: 100,
   onPass: () => {},
   onHalved: () => {},
+  onConverted: () => {},
 };
 const { signal } = new AbortController();
 

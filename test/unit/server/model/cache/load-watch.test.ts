@@ -14,11 +14,11 @@ function world() {
       done();
     },
   });
-  const phases: [string, number][] = [];
+  const phases: [string, number, number][] = [];
   const watch = new LoadWatch({
     log: pino(stream),
     clock,
-    onPhase: (phase, seconds) => void phases.push([phase, seconds]),
+    onPhase: (phase, { seconds, bytes }) => void phases.push([phase, seconds, bytes]),
   });
   return { clock, lines, phases, watch };
 }
@@ -39,13 +39,13 @@ describe('LoadWatch', () => {
     assert.equal(watch.describe(), 'Waiting');
   });
 
-  it('counts the seconds of each phase, and the wait for room for none', async () => {
+  it('counts the seconds and bytes of each phase, and the wait for room for none', async () => {
     const { clock, phases, watch } = world();
 
     await clock.step(1000);
     watch.report({ phase: 'Downloading', bytes: 0, totalBytes: 4 });
     await clock.step(2000);
-    watch.report({ phase: 'Converting', bytes: 0, totalBytes: 4 });
+    watch.report({ phase: 'Converting', bytes: 3, totalBytes: 4 });
     await clock.step(4000);
     watch.waits();
     await clock.step(8000);
@@ -55,7 +55,11 @@ describe('LoadWatch', () => {
 
     const seconds = { Downloading: 2, Converting: 4, Loading: 17 };
     assert.deepEqual(watch.seconds, seconds);
-    assert.deepEqual(Object.fromEntries(phases), seconds);
+    assert.deepEqual(phases, [
+      ['Downloading', 2, 0],
+      ['Converting', 4, 3],
+      ['Loading', 17, 100],
+    ]);
   });
 
   it('has a line at the start, at every tenth, and at the end of a phase, with its rate', async () => {

@@ -23,6 +23,19 @@ describe('ModelCache loads', () => {
     assert.equal(world.cache.info()[0]?.inFlight, 20);
   });
 
+  it('and tells who found it there, who waited and who had it loaded', async () => {
+    const world = new World();
+
+    const first = world.acquire('rl/a');
+    const second = world.acquire('rl/a');
+    await settle();
+    world.thing('rl/a').finishLoad();
+    await Promise.all([first, second]);
+    await world.acquire('rl/a');
+
+    assert.deepEqual(world.lookups, ['Miss', 'Wait', 'Hit']);
+  });
+
   it('on, when one of those who wait leaves', async () => {
     const world = new World();
     const client = new AbortController();
