@@ -23,6 +23,9 @@ const process = {
   tolerations: z.array(z.looseObject({})),
 };
 
+const labels = z.record(z.string(), z.string().max(63));
+const optional = { enabled: z.boolean(), labels };
+
 const shape = {
   image: z.strictObject({
     repository: z.string().min(1),
@@ -31,7 +34,7 @@ const shape = {
     pullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']),
     pullSecrets: z.array(z.strictObject({ name: z.string().min(1) })),
   }),
-  labels: z.record(z.string(), z.string().max(63)),
+  labels,
   crds: z.strictObject({ enabled: z.boolean(), keep: z.boolean() }),
   watch: z.strictObject({ namespaces: z.array(z.string().max(63).regex(namespacePattern)) }),
   clusterDomain: z.string().min(1),
@@ -46,6 +49,11 @@ const shape = {
     hub: z.strictObject({ to: rules, ports: rules }),
     kubernetesApi: z.strictObject({ to: rules, ports: rules }),
     extraEgress: z.strictObject({ operator: rules, gateway: rules, models: rules }),
+  }),
+  monitoring: z.strictObject({
+    monitors: z.strictObject({ ...optional, interval: z.string().regex(/^[1-9][0-9]*(s|m)$/) }),
+    rules: z.strictObject(optional),
+    dashboard: z.strictObject(optional),
   }),
   operator: z.strictObject(process),
   gateway: z.strictObject({

@@ -9,8 +9,10 @@ import { gatewayConfig } from '../operator/gateway/config.ts';
 import { localConfig } from '../operator/gateway/local.ts';
 import { requestSchema, routes } from '../server/api/openapi.ts';
 import { serverConfig } from '../server/config.ts';
+import { alertTable } from './alerts.ts';
 import { capacityTable } from './capacity.ts';
 import { valuesSchema } from './chart-values.ts';
+import { dashboard } from './dashboard.ts';
 import { metricsPage } from './metrics.ts';
 import { rightsTable } from './rights.ts';
 
@@ -129,8 +131,10 @@ export function generated(): Map<string, string> {
     `${banner('#')}{{- if .Values.crds.enabled }}\n${all.join('')}{{- end }}\n`,
   );
   files.set('charts/refmodel/values.schema.json', `${JSON.stringify(valuesSchema(), null, 2)}\n`);
+  files.set('charts/refmodel/files/dashboard.json', `${JSON.stringify(dashboard(), null, 2)}\n`);
   files.set('docs/errors.md', errorTable());
   files.set('docs/api.md', apiPage());
+  files.set('docs/watching.md', withTable('docs/watching.md', 'alerts', alertTable()));
   files.set('docs/metrics.md', metricsPage());
   files.set('docs/configuration.md', configuration());
   files.set('docs/capacity.md', withTable('docs/capacity.md', 'memory', capacityTable()));

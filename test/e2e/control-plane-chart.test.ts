@@ -1,6 +1,6 @@
 // What helm and a real API server say to the chart, with many values, and to the examples.
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import {
@@ -20,6 +20,8 @@ function rendered(values: readonly string[]): Promise<string> {
   const sets = values.flatMap((value) => ['--set', value]);
   return helm(['template', 'refmodel', 'charts/refmodel', '--namespace', namespace, ...sets]);
 }
+
+const hasGo = spawnSync('go', ['version']).status === 0;
 
 const matrix: { name: string; values: string[] }[] = [
   { name: 'as it is', values: [] },
@@ -59,6 +61,14 @@ const matrix: { name: string; values: string[] }[] = [
       .concat('networkPolicies.hub.ports[0].port=3128'),
   },
   {
+    name: 'watched by Prometheus and Grafana',
+    values: [
+      ...['monitors', 'rules', 'dashboard'].map((part) => `monitoring.${part}.enabled=true`),
+      'monitoring.monitors.labels.release=stack',
+      'monitoring.rules.labels.release=stack',
+    ],
+  },
+  {
     name: 'with one of each, and one class less',
     values: ['operator.replicas=1', 'gateway.replicas=1', 'gpuClasses.l4-24gb=null'],
   },
@@ -67,6 +77,7 @@ const matrix: { name: string; values: string[] }[] = [
 const refused: { values: string; says: RegExp }[] = [
   { values: 'gateway.replica=1', says: /replica/ },
   { values: 'gateway.replicas=0', says: /replicas/ },
+  { values: 'monitoring.monitors.interval=often', says: /interval/ },
   { values: 'logLevel=loud', says: /logLevel/ },
   { values: 'huggingFace.endpoint=hub.example', says: /endpoint/ },
   { values: 'gpuClasses.cpu.spec.memory=lots', says: /memory/ },
@@ -78,6 +89,10 @@ describe('the chart', { skip: noControlPlane }, () => {
   before(async () => {
     plane = await startControlPlane();
     await plane.kubectl(['create', 'namespace', namespace]).catch(() => {});
+    if (!hasGo) return;
+    const { stdout: crds } = await run('test/cluster/monitoring-crds.sh', { maxBuffer: 16 << 20 });
+    await plane.kubectl(['apply', '--server-side', '-f', '-'], crds);
+    await plane.kubectl(['wait', '--for=condition=Established', 'crd', '--all']);
   });
   after(() => plane[Symbol.asyncDispose]());
 
@@ -86,7 +101,10 @@ describe('the chart', { skip: noControlPlane }, () => {
   });
 
   for (const { name, values } of matrix) {
-    it(`is taken by the API server ${name}`, async () => {
+    const isWatched = values.includes('monitoring.monitors.enabled=true');
+    it(`is taken by the API server ${name}`, {
+      skip: isWatched && !hasGo && 'no go: the definitions come from its modules',
+    }, async () => {
       const manifest = await rendered(values);
 
       const answer = await plane.kubectl(
@@ -109,6 +127,10 @@ describe('the chart', { skip: noControlPlane }, () => {
     const manifest = await rendered(['labels.app\\.kubernetes\\.io/name=other']);
 
     assert.doesNotMatch(manifest, /name: other/);
+  });
+
+  it('makes nothing of what a cluster may not have unless it is told to', async () => {
+    assert.doesNotMatch(await rendered([]), /monitoring\.coreos\.com|grafana/);
   });
 
   it('has examples that the API server takes as they are', async () => {
