@@ -9,6 +9,7 @@ import {
   methodNotAllowed,
 } from '../common/http.ts';
 import type { Logger } from '../common/log.ts';
+import type { Tracing } from '../common/tracing.ts';
 import { admit } from './api/admission.ts';
 import { clearCache, deleteModel, getCache, getModel, putModel } from './api/cache.ts';
 import { addDialects } from './api/dialects/routes.ts';
@@ -16,6 +17,7 @@ import { getModels } from './api/models.ts';
 import { addNative } from './api/native/routes.ts';
 import { openApiDocument } from './api/openapi.ts';
 import { getState } from './api/state.ts';
+import { traceRequest } from './api/trace.ts';
 import { readAnyBody, readBytes, readJsonBody } from './api/wire/read-body.ts';
 import { BodyThreads } from './api/wire/threads.ts';
 import type { Catalog } from './catalog.ts';
@@ -31,6 +33,7 @@ export interface AppOptions {
   catalog: Catalog;
   cache: ModelCache<LoadedModel>;
   metrics: ServerMetrics;
+  tracing: Tracing;
   clock: Clock;
   log: Logger;
   isDraining: () => boolean;
@@ -38,7 +41,7 @@ export interface AppOptions {
 }
 
 export function createServerApp(options: AppOptions): Express {
-  const { config, catalog, cache, metrics, clock, isDraining, shutdown } = options;
+  const { config, catalog, cache, metrics, tracing, clock, isDraining, shutdown } = options;
   const maxModels = config.REFMODEL_MAX_MODELS;
   const lookup = { catalog, clock, waitMs: config.REFMODEL_CATALOG_WAIT_MS, shutdown };
   const scoring = { cache, metrics, limits: scoreLimits(config) };
@@ -49,10 +52,11 @@ export function createServerApp(options: AppOptions): Express {
   const bodies = bodyOptions(config, threads);
 
   const app = createApp();
-  app.use(measure(metrics, clock));
+  app.use(measure(options));
   app.use(endConnections(isDraining));
   addHealth(app, { isReady: () => catalog.isRead && !isDraining() }, metrics.registry);
   app.use(answerStanding);
+  if (tracing.isOn) app.use(traceRequest(tracing));
   app.get('/state', getState({ state, changes: cache.changes, clock, shutdown }));
 
   addNative(app, [admission, ...readAnyBody(bodies)], {
@@ -130,7 +134,7 @@ const bodyOptions = (config: ServerConfig, threads: BodyThreads) => ({
 });
 
 /** By route pattern, never by path: a client does not pick the label. */
-function measure(metrics: ServerMetrics, clock: Clock): RequestHandler {
+function measure({ metrics, clock, log }: AppOptions): RequestHandler {
   return function measureRequest(req, res, next) {
     const startedMs = clock.now();
     res.once('close', () => {
@@ -138,11 +142,12 @@ function measure(metrics: ServerMetrics, clock: Clock): RequestHandler {
       const { errorCode } = res.locals as ErrorLocals;
       if (errorCode) metrics.onError(errorCode);
       const code = res.writableFinished ? res.statusCode : 499;
-      metrics.onRequest(
-        typeof route === 'string' ? route : 'none',
-        code,
-        (clock.now() - startedMs) / 1000,
-      );
+      const name = typeof route === 'string' ? route : 'none';
+      const seconds = (clock.now() - startedMs) / 1000;
+      metrics.onRequest(name, code, seconds);
+      if (!log.isLevelEnabled('debug')) return;
+      const requestId = req.get('x-request-id');
+      log.debug({ requestId, route: name, code, error: errorCode, seconds }, 'request answered');
     });
     next();
   };

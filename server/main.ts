@@ -5,6 +5,7 @@ import { systemClock } from '../common/clock.ts';
 import { parseConfig } from '../common/config.ts';
 import { run } from '../common/lifecycle.ts';
 import { createLogger, type Logger } from '../common/log.ts';
+import { startTracing } from '../common/tracing.ts';
 import { memoryLimits, serverConfig } from './config.ts';
 import type { ServerListening } from './contract.ts';
 import { Device } from './model/cuda/device.ts';
@@ -41,6 +42,7 @@ export async function main(env: NodeJS.ProcessEnv, argv: string[]): Promise<void
   if (values['check-provider']) return checkProvider(env, { hasDriver: false });
   const config = parseConfig(serverConfig, env);
   const log = createLogger('server', config.REFMODEL_LOG_LEVEL);
+  const tracing = await startTracing('refmodel-server', env);
   const device = config.REFMODEL_EXECUTION_PROVIDER === 'CUDA' ? openDevice(env, log) : undefined;
   const load = createLoader({
     cacheDir: config.REFMODEL_CACHE_DIR,
@@ -59,7 +61,10 @@ export async function main(env: NodeJS.ProcessEnv, argv: string[]): Promise<void
   await run(options, async (signal) => {
     const there = { host: hostMemory(), device: (await device?.budget()) ?? unknownBytes };
     const memory = memoryLimits(config, there);
-    const server = await startServer({ config, load, clock: systemClock, log, memory }, signal);
+    const server = await startServer(
+      { config, load, clock: systemClock, log, memory, tracing },
+      signal,
+    );
     process.send?.({ port: server.port } satisfies ServerListening);
     return server;
   });

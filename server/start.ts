@@ -5,6 +5,7 @@ import type { Clock } from '../common/clock.ts';
 import { listen } from '../common/http.ts';
 import type { Running } from '../common/lifecycle.ts';
 import type { Logger } from '../common/log.ts';
+import { noTracing, type Tracing } from '../common/tracing.ts';
 import { createServerApp } from './app.ts';
 import { Catalog } from './catalog.ts';
 import type { ServerConfig } from './config.ts';
@@ -22,11 +23,13 @@ export interface StartOptions {
   log: Logger;
   /** What models may hold together. */
   memory: Bytes;
+  /** Default: none. */
+  tracing?: Tracing;
 }
 
 /** `signal` ends loads and background work; `close` does so too, then waits for requests in flight. */
 export async function startServer(
-  { config, load, clock, log, memory }: StartOptions,
+  { config, load, clock, log, memory, tracing = noTracing }: StartOptions,
   signal: AbortSignal,
 ): Promise<Running & { port: number }> {
   const shutdown = linkSignals(signal);
@@ -45,6 +48,7 @@ export async function startServer(
       maxQueuedTokens: config.REFMODEL_MAX_QUEUED_TOKENS,
       onPass: metrics.onPass,
       onPassed: metrics.onPassed,
+      tracing,
       onHalved: metrics.onHalved,
       onConverted: metrics.onConverted,
     }),
@@ -57,6 +61,7 @@ export async function startServer(
     clock,
     log,
     observer: metrics.cache,
+    tracing,
     shutdown: shutdown.signal,
   });
   const catalog = new Catalog({ path: config.REFMODEL_CATALOG, clock, log });
@@ -65,6 +70,7 @@ export async function startServer(
     catalog,
     cache,
     metrics,
+    tracing,
     clock,
     log,
     isDraining: () => isDraining,
@@ -91,6 +97,7 @@ export async function startServer(
       await listening.close();
       await background;
       await cache.close();
+      await tracing.close();
       shutdown[Symbol.dispose]();
     },
   };

@@ -4,6 +4,7 @@ import { AppError } from '../../common/errors.ts';
 import { clientSignal } from '../../common/http.ts';
 import type { CachedModel, ModelCache } from '../model/cache/model-cache.ts';
 import type { LoadedModel } from '../model/loaded.ts';
+import { senderOf } from './leased.ts';
 import { type ModelLookup, named, requestedModel } from './requested-model.ts';
 
 type Cache = ModelCache<LoadedModel>;
@@ -26,7 +27,7 @@ export function putModel(cache: Cache, lookup: ModelLookup): RequestHandler {
   return async function load(req, res) {
     const signal = clientSignal(res);
     const model = await requestedModel(lookup, req.headers, nameInPath(req), signal);
-    const lease = await cache.acquire(model, signal);
+    const lease = await cache.acquire(model, signal, senderOf(req).requestId);
     lease[Symbol.dispose]();
     res.json(findCached(cache, model.name));
   };

@@ -1,9 +1,9 @@
 // From rows of ids to what a model says of them: lease it, check the rows against it, try once more where it died.
 // Every scoring route goes through here; what is computed is the route's matter.
-import type { Response } from 'express';
+import type { Request, Response } from 'express';
 import { abortable } from '../../common/abort.ts';
 import { AppError } from '../../common/errors.ts';
-import { type CatalogModel, identityHeaders } from '../contract.ts';
+import { type CatalogModel, callerHeader, identityHeaders } from '../contract.ts';
 import type { ServerMetrics } from '../metrics.ts';
 import type { Lease, ModelCache } from '../model/cache/model-cache.ts';
 import type { LoadedModel } from '../model/loaded.ts';
@@ -20,13 +20,24 @@ export interface Scoring {
   metrics: Pick<ServerMetrics, 'onScored'>;
 }
 
-export interface RowsRequest {
+/** Who asks. */
+export interface Sender {
+  /** Requests of one caller take turns as one. */
+  readonly caller: string | undefined;
+  /** In the lines that the log has of it. */
+  readonly requestId: string | undefined;
+}
+
+export const senderOf = (req: Request): Sender => ({
+  caller: req.get(callerHeader),
+  requestId: req.get('x-request-id'),
+});
+
+export interface RowsRequest extends Partial<Sender> {
   model: CatalogModel;
   /** Name of the rows in errors. */
   field: string;
   rows: readonly IdRow[];
-  /** Requests of one caller take turns as one. */
-  caller?: string;
   pins?: Pins;
 }
 
@@ -52,7 +63,11 @@ export async function withModel<T>(
 ): Promise<T> {
   checkSize(request.rows, scoring.limits);
   const attempt = async () => {
-    using lease: Lease<LoadedModel> = await scoring.cache.acquire(request.model, signal);
+    using lease: Lease<LoadedModel> = await scoring.cache.acquire(
+      request.model,
+      signal,
+      request.requestId,
+    );
     return await workOn(lease.value, request, work, signal);
   };
   try {

@@ -39,6 +39,13 @@ export function readPrompts(
   return { prompts, isList: true };
 }
 
+interface PromptList {
+  readonly field: string;
+  readonly prompts: readonly Prompt[];
+  /** Of the request that they are of. */
+  readonly requestId?: string;
+}
+
 /**
  * Rows of the prompts, `field` naming them in errors. Loads the model unless all of them are ids.
  * Throws what the cache and the texts throw, EMPTY_BATCH or INVALID_REQUEST.
@@ -46,11 +53,11 @@ export function readPrompts(
 export async function toRows(
   cache: Pick<ModelCache<LoadedModel>, 'acquire'>,
   model: CatalogModel,
-  { field, prompts }: { field: string; prompts: readonly Prompt[] },
+  { field, prompts, requestId }: PromptList,
   signal: AbortSignal,
 ): Promise<IdRow[]> {
   if (prompts.every(isIds)) return readRows(field, prompts);
-  using lease = await cache.acquire(model, signal);
+  using lease = await cache.acquire(model, signal, requestId);
   return readRows(field, await toIds(lease.value, prompts, signal));
 }
 

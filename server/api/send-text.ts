@@ -3,15 +3,18 @@
 import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Response } from 'express';
+import { tracedFor } from './trace.ts';
 
 const pieceLength = 64 * 1024;
 
 /** Writes `parts` of a JSON text as they are made. Rejects with the signal's reason when it fires. */
-export async function sendJsonText(
+export const sendJsonText = (
   res: Response,
   parts: Iterable<string>,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<void> => tracedFor(res, 'encode', () => send(res, parts, signal));
+
+async function send(res: Response, parts: Iterable<string>, signal: AbortSignal): Promise<void> {
   res.type('application/json');
   let piece = '';
   for (const part of parts) {

@@ -9,6 +9,7 @@ import type { LoadPhase, Report } from '../../server/model/progress.ts';
 import type { Ending } from '../../server/model/scoring.ts';
 import { FakeClock } from './clock.ts';
 import { catalogModel } from './server-kit.ts';
+import { Recorder } from './tracing.ts';
 
 export const silentObserver: CacheObserver = {
   onLookup: () => {},
@@ -69,6 +70,7 @@ export class World {
   readonly clock = new FakeClock();
   readonly shutdown = new AbortController();
   readonly things: Thing[] = [];
+  readonly tracing = new Recorder();
   readonly lookups: Lookup[] = [];
   readonly outcomes: (ErrorCode | undefined)[] = [];
   readonly phases: LoadPhase[] = [];
@@ -86,6 +88,7 @@ export class World {
       roomTimeoutMs: 60_000,
       clock: this.clock,
       log: silentLogger,
+      tracing: this.tracing,
       observer: {
         onLookup: (result) => void this.lookups.push(result),
         onLoad: (_seconds, code) => void this.outcomes.push(code),

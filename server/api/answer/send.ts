@@ -4,6 +4,7 @@ import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import * as zlib from 'node:zlib';
 import type { Request, Response } from 'express';
+import { tracedFor } from '../trace.ts';
 import type { BodyThreads } from '../wire/threads.ts';
 import { type BinaryAnswer, mediaTypes, oipAnswer, safetensorsAnswer } from './binary.ts';
 import { type Answer, countValues } from './columns.ts';
@@ -17,11 +18,20 @@ type Format = keyof typeof mediaTypes;
 /** A shorter text is sent as it is. */
 const minCompressedValues = 256;
 
+interface Sending {
+  readonly answer: Answer;
+  readonly threads: BodyThreads;
+  readonly signal: AbortSignal;
+}
+
 /** Rejects with the signal's reason when it fires. */
-export async function sendAnswer(
+export const sendAnswer = (req: Request, res: Response, sending: Sending): Promise<void> =>
+  tracedFor(res, 'encode', () => send(req, res, sending));
+
+async function send(
   req: Request,
   res: Response,
-  { answer, threads, signal }: { answer: Answer; threads: BodyThreads; signal: AbortSignal },
+  { answer, threads, signal }: Sending,
 ): Promise<void> {
   const format = formatFor(req);
   res.vary('accept');

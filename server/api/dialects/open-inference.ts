@@ -7,7 +7,7 @@ import { type CatalogModel, readInferencePath } from '../../contract.ts';
 import type { LoadedModel } from '../../model/loaded.ts';
 import { positionsFrom } from '../../model/scoring.ts';
 import { float32Text, logprobText } from '../float32.ts';
-import type { Scoring } from '../leased.ts';
+import { type Scoring, type Sender, senderOf } from '../leased.ts';
 import { requestedModel } from '../requested-model.ts';
 import { sendJsonText } from '../send-text.ts';
 import { headerLengthHeader, readOipBody } from '../wire/oip-body.ts';
@@ -32,7 +32,7 @@ export function getInference({ lookup, scoring }: DialectOptions): RequestHandle
       res.json({ name: model.name, ready: true });
       return;
     }
-    using lease = await scoring.cache.acquire(model, signal);
+    using lease = await scoring.cache.acquire(model, signal, senderOf(req).requestId);
     res.json(describeTensors(lease.value));
   };
 }
@@ -79,7 +79,7 @@ async function compute(
   const { lookup, scoring } = options;
   const { name, inputs, temperature } = asked;
   const model = await requestedModel(lookup, exchange.req.headers, name, signal);
-  const task = await taskOf(scoring.cache, model, signal);
+  const task = await taskOf(scoring.cache, { model, ...senderOf(exchange.req) }, signal);
   const request = { model: model.name, field: 'inputs', prompts: inputs.prompts };
   if (task === 'Reward') {
     const { loaded, rewards } = await rewardPrompts(options, exchange, request, signal);
@@ -97,8 +97,12 @@ async function compute(
   return { loaded, tensor: padded(scores, inputs.places) };
 }
 
-async function taskOf(cache: Scoring['cache'], model: CatalogModel, signal: AbortSignal) {
-  using lease = await cache.acquire(model, signal);
+async function taskOf(
+  cache: Scoring['cache'],
+  { model, requestId }: { model: CatalogModel } & Partial<Sender>,
+  signal: AbortSignal,
+) {
+  using lease = await cache.acquire(model, signal, requestId);
   return lease.value.session.identity.task;
 }
 

@@ -1,8 +1,7 @@
 // What every dialect that asks for rewards does: find the model, read the prompts, have them judged.
 import type { Request, Response } from 'express';
 import { AppError } from '../../../common/errors.ts';
-import { callerHeader } from '../../contract.ts';
-import { setIdentity } from '../leased.ts';
+import { senderOf, setIdentity } from '../leased.ts';
 import { toRows } from '../prompts.ts';
 import { requestedModel } from '../requested-model.ts';
 import { type Rewarded, reward } from '../rewards.ts';
@@ -15,8 +14,8 @@ export async function rewardPrompts(
   signal: AbortSignal,
 ): Promise<Rewarded> {
   const model = await requestedModel(lookup, req.headers, name ?? undefined, signal);
-  const rows = await toRows(scoring.cache, model, { field, prompts }, signal);
-  const request = { model, field, rows, caller: req.get(callerHeader) };
+  const rows = await toRows(scoring.cache, model, { field, prompts, ...senderOf(req) }, signal);
+  const request = { model, field, rows, ...senderOf(req) };
   const rewarded = await reward(scoring, request, signal);
   setIdentity(res, rewarded.loaded);
   return rewarded;

@@ -1,9 +1,8 @@
 // What every dialect that asks for log-probs does: find the model, read the prompts, score them.
 import type { Request, Response } from 'express';
 import type { Clock } from '../../../common/clock.ts';
-import { callerHeader } from '../../contract.ts';
 import type { Asked } from '../../model/scoring.ts';
-import { type Scoring, setIdentity } from '../leased.ts';
+import { type Scoring, senderOf, setIdentity } from '../leased.ts';
 import { type Prompt, toRows } from '../prompts.ts';
 import { type ModelLookup, requestedModel } from '../requested-model.ts';
 import { rowLength } from '../rows.ts';
@@ -39,11 +38,11 @@ export async function scorePrompts(
   signal: AbortSignal,
 ): Promise<Scored> {
   const model = await requestedModel(lookup, req.headers, name ?? undefined, signal);
-  const rows = await toRows(scoring.cache, model, { field, prompts }, signal);
+  const rows = await toRows(scoring.cache, model, { field, prompts, ...senderOf(req) }, signal);
   const asked = rows.map((row, r) => ask(rowLength(row), r));
   const scoredRows = rows.filter((_, r) => (asked[r]?.positions.length ?? 0) > 0);
   checkAnswer(scoredRows, widest(asked), limits);
-  const request = { model, field, rows, asked, caller: req.get(callerHeader) };
+  const request = { model, field, rows, asked, ...senderOf(req) };
   const scored = await score(scoring, request, signal);
   setIdentity(res, scored.loaded);
   res.setHeader(temperatureHeader, String(asked[0]?.temperature ?? 1));

@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import type { RequestHandler } from 'express';
 import { clientSignal } from '../../../common/http.ts';
+import { senderOf } from '../leased.ts';
 import { requestedModel } from '../requested-model.ts';
 import { parseBody } from '../schemas.ts';
 import { sendJsonText } from '../send-text.ts';
@@ -57,7 +58,7 @@ export function getModelInfo({ lookup, scoring }: DialectOptions): RequestHandle
   return async function modelInfo(req, res) {
     const signal = clientSignal(res);
     const model = await requestedModel(lookup, req.headers, undefined, signal);
-    using lease = await scoring.cache.acquire(model, signal);
+    using lease = await scoring.cache.acquire(model, signal, senderOf(req).requestId);
     const { identity } = lease.value.session;
     res.json({
       model_path: model.name,

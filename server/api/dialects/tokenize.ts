@@ -2,7 +2,7 @@
 import type { RequestHandler } from 'express';
 import { z } from 'zod';
 import { clientSignal } from '../../../common/http.ts';
-import { type Scoring, setIdentity } from '../leased.ts';
+import { type Scoring, senderOf, setIdentity } from '../leased.ts';
 import { toIds } from '../prompts.ts';
 import { type ModelLookup, requestedModel } from '../requested-model.ts';
 import { readRows, toTokens } from '../rows.ts';
@@ -27,7 +27,7 @@ export function postTokenize(lookup: ModelLookup, cache: Cache): RequestHandler 
     const signal = clientSignal(res);
     const { name, prompt, showsNames } = readTokenize(req.body);
     const model = await requestedModel(lookup, req.headers, name, signal);
-    using lease = await cache.acquire(model, signal);
+    using lease = await cache.acquire(model, signal, senderOf(req).requestId);
     const { maxSequenceTokens, texts } = lease.value;
     const [tokens = []] = await toIds(lease.value, [prompt], signal);
     const ids = Array.from(tokens, Number);
@@ -57,7 +57,7 @@ export function postDetokenize(lookup: ModelLookup, cache: Cache): RequestHandle
     const signal = clientSignal(res);
     const body = parseBody(detokenizeRequest, req.body);
     const model = await requestedModel(lookup, req.headers, body.model ?? undefined, signal);
-    using lease = await cache.acquire(model, signal);
+    using lease = await cache.acquire(model, signal, senderOf(req).requestId);
     const { maxSequenceTokens, session, texts } = lease.value;
     const limits = { vocabularySize: session.vocabularySize, maxSequenceTokens };
     const [tokens = []] = toTokens('tokens', readRows('tokens', [body.tokens]), limits);
@@ -73,7 +73,7 @@ export function getTokenizerInfo(lookup: ModelLookup, cache: Cache): RequestHand
   return async function tokenizerInfo(req, res) {
     const signal = clientSignal(res);
     const model = await requestedModel(lookup, req.headers, undefined, signal);
-    using lease = await cache.acquire(model, signal);
+    using lease = await cache.acquire(model, signal, senderOf(req).requestId);
     setIdentity(res, lease.value);
     res.json(await lease.value.texts.call('describe', {}, signal));
   };

@@ -1,11 +1,10 @@
 // POST /compute_log_probs and /compute_rewards: the native answers under the names of an older service.
 import type { RequestHandler } from 'express';
 import { clientSignal } from '../../../common/http.ts';
-import { callerHeader } from '../../contract.ts';
 import { positionsFrom } from '../../model/scoring.ts';
 import type { Column } from '../answer/columns.ts';
 import { sendAnswer } from '../answer/send.ts';
-import { setIdentity } from '../leased.ts';
+import { senderOf, setIdentity } from '../leased.ts';
 import { requestedModel } from '../requested-model.ts';
 import { reward } from '../rewards.ts';
 import { rowLength } from '../rows.ts';
@@ -32,7 +31,7 @@ export function postComputeLogProbs({ lookup, scoring, threads }: Options): Requ
       return { asked: { positions }, places: placesOf(row, positions, 'target') };
     });
     const asked = asks.map((ask) => ask.asked);
-    const request = { model, field: 'input_ids', rows, caller: req.get(callerHeader), asked };
+    const request = { model, field: 'input_ids', rows, ...senderOf(req), asked };
     const scored = await score(scoring, request, signal);
     setIdentity(res, scored.loaded);
     const valued = scored.rows.flatMap(({ values }, r) =>
@@ -55,7 +54,7 @@ export function postComputeRewards({ lookup, scoring, threads }: Options): Reque
     const body = parseBody(computeRequest, req.body);
     const { rows } = readSequences(body);
     const model = await requestedModel(lookup, req.headers, body.model_name ?? undefined, signal);
-    const request = { model, field: 'input_ids', rows, caller: req.get(callerHeader) };
+    const request = { model, field: 'input_ids', rows, ...senderOf(req) };
     const rewarded = await reward(scoring, request, signal);
     const { loaded } = rewarded;
     setIdentity(res, loaded);

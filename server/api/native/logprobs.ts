@@ -2,9 +2,8 @@
 import type { Request, RequestHandler } from 'express';
 import { AppError } from '../../../common/errors.ts';
 import { clientSignal } from '../../../common/http.ts';
-import { callerHeader } from '../../contract.ts';
 import { sendAnswer } from '../answer/send.ts';
-import { describeLoaded, setIdentity } from '../leased.ts';
+import { describeLoaded, type Sender, senderOf, setIdentity } from '../leased.ts';
 import { requestedModel } from '../requested-model.ts';
 import { parseBody } from '../schemas.ts';
 import { type Scored, score } from '../score.ts';
@@ -24,7 +23,7 @@ export function postLogprobs(options: NativeOptions): RequestHandler {
     checkAnswer(asks, options.limits);
     const scored = await scoreAsks(req, { body, sequences, asks, signal }, options);
     setIdentity(res, scored.loaded);
-    const kl = compare(body, { sequences, asks, scored }, options);
+    const kl = compare(body, { sequences, asks, scored, ...senderOf(req) }, options);
     const rows = asks.map((ask, r) => ({ ...ask, values: valuesOf(scored, r) }));
     const columns = answerColumns(rows, { wants: wantedOutputs(body), fill: body.fill });
     const { usage } = scored;
@@ -61,7 +60,7 @@ async function scoreAsks(
     model,
     field: 'input_ids',
     rows,
-    caller: req.get(callerHeader),
+    ...senderOf(req),
     pins: { revision: body.revision, tokenizerDigest: body.tokenizer_digest },
     asked: asks.map(({ asked }) => asked),
   };
@@ -93,9 +92,15 @@ function checkAnswer(
 const tooMany = (field: string, limit: number): AppError =>
   new AppError('INVALID_REQUEST', `reading ${field}: the limit is ${limit} a position`);
 
+interface Compared extends Pick<Sender, 'requestId'> {
+  sequences: Sequences;
+  asks: readonly RowAsk[];
+  scored: Scored;
+}
+
 function compare(
   { policy_logprobs: policies }: LogprobsRequest,
-  { sequences, asks, scored }: { sequences: Sequences; asks: readonly RowAsk[]; scored: Scored },
+  { sequences, asks, scored, requestId }: Compared,
   { limits, log, onDivergence }: NativeOptions,
 ): Divergence | undefined {
   if (!policies) return undefined;
@@ -111,7 +116,7 @@ function compare(
   if (!divergence) return undefined;
   const model = scored.loaded.model.name;
   const isFar = divergence.k3 > limits.warnDivergence;
-  if (isFar) log.warn({ model, ...divergence }, 'the policy is far from its reference');
+  if (isFar) log.warn({ model, requestId, ...divergence }, 'the policy is far from its reference');
   onDivergence(model, divergence, isFar);
   return divergence;
 }

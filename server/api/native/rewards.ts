@@ -1,10 +1,9 @@
 // POST /v1/rewards: the scores that a reward model gives to every row, at its last token, as they leave the model.
 import type { RequestHandler } from 'express';
 import { clientSignal } from '../../../common/http.ts';
-import { callerHeader } from '../../contract.ts';
 import type { Column } from '../answer/columns.ts';
 import { sendAnswer } from '../answer/send.ts';
-import { describeLoaded, setIdentity } from '../leased.ts';
+import { describeLoaded, senderOf, setIdentity } from '../leased.ts';
 import { requestedModel } from '../requested-model.ts';
 import { type Rewarded, reward } from '../rewards.ts';
 import { parseBody } from '../schemas.ts';
@@ -22,7 +21,7 @@ export function postRewards(
     const { rows, paddedTokens } = readSequences(body);
     const model = await requestedModel(lookup, req.headers, body.model ?? undefined, signal);
     const pins = { revision: body.revision, tokenizerDigest: body.tokenizer_digest };
-    const request = { model, field: 'input_ids', rows, caller: req.get(callerHeader), pins };
+    const request = { model, field: 'input_ids', rows, ...senderOf(req), pins };
     const rewarded = await reward(scoring, request, signal);
     const { loaded, promptTokens } = rewarded;
     setIdentity(res, loaded);

@@ -2,6 +2,7 @@
 import express, { type Request, type RequestHandler } from 'express';
 import { AppError } from '../../../common/errors.ts';
 import { mediaTypes } from '../answer/binary.ts';
+import { tracedFor } from '../trace.ts';
 import { headerLengthHeader, readOipBody } from './oip-body.ts';
 import { readSafetensorsBody } from './safetensors-body.ts';
 import type { BodyThreads } from './threads.ts';
@@ -49,9 +50,11 @@ function requireType(types: readonly string[]): RequestHandler {
 const rawBody = ({ maxBytes }: BodyOptions) => express.raw({ type: () => true, limit: maxBytes });
 
 function replaceBody(read: (req: Request, bytes: Buffer) => Promise<unknown>): RequestHandler {
-  return async function decodeBody(req, _res, next) {
+  return async function decodeBody(req, res, next) {
     const body: unknown = req.body;
-    req.body = Buffer.isBuffer(body) ? await read(req, body) : undefined;
+    req.body = Buffer.isBuffer(body)
+      ? await tracedFor(res, 'decode', () => read(req, body), { 'refmodel.bytes': body.length })
+      : undefined;
     next();
   };
 }

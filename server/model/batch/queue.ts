@@ -1,6 +1,7 @@
 // Merges the rows of concurrent requests into passes over one model, one pass at a time. Callers take turns.
 // It knows the tokens of rows, not what is computed from them.
 import { AppError } from '../../../common/errors.ts';
+import { noTracing, type Span, type Tracing } from '../../../common/tracing.ts';
 import { type Pass, PassDraft } from './pass.ts';
 import { compareEntries, toEntry } from './prefix-tree.ts';
 
@@ -24,6 +25,8 @@ export interface BatchOptions<Row, Result> {
   onPass: (pass: Pass) => void;
   /** Called when a pass is over, whatever became of it. */
   onPassed?: (seconds: number) => void;
+  /** Default: none. */
+  tracing?: Tracing;
 }
 
 export interface Submission<Row> {
@@ -41,6 +44,9 @@ interface Request<Row, Result> {
   readonly waiting: number[];
   readonly caller: Caller<Row, Result>;
   readonly queuedAtMs: number;
+  /** What it is submitted for, where that is traced; and its wait for the first of its rows to be taken. */
+  readonly span: Span | undefined;
+  readonly wait: Span;
   readonly results: Result[];
   missing: number;
   resolve(results: Result[]): void;
@@ -61,6 +67,7 @@ interface Item<Row, Result> {
 
 export class BatchQueue<Row extends QueuedRow, Result> {
   readonly #options: BatchOptions<Row, Result>;
+  readonly #tracing: Tracing;
   /** Callers with rows that wait, the next to be served first. */
   #turns: Caller<Row, Result>[] = [];
   #rows = 0;
@@ -69,6 +76,7 @@ export class BatchQueue<Row extends QueuedRow, Result> {
 
   constructor(options: BatchOptions<Row, Result>) {
     this.#options = options;
+    this.#tracing = options.tracing ?? noTracing;
   }
 
   /** Rows that wait for a pass. */
@@ -97,6 +105,8 @@ export class BatchQueue<Row extends QueuedRow, Result> {
           waiting: inOrder(rows),
           caller: this.#callerNamed(caller),
           queuedAtMs: performance.now(),
+          span: this.#tracing.active(),
+          wait: this.#tracing.start('queue', { attributes: { 'refmodel.rows': rows.length } }),
           results: [],
           missing: rows.length,
           resolve,
@@ -137,14 +147,18 @@ export class BatchQueue<Row extends QueuedRow, Result> {
   async #run(): Promise<void> {
     this.#isRunning = true;
     while (this.#turns.length > 0) {
-      const items = this.#take();
+      const { items, pass } = this.#take();
       const startedMs = performance.now();
+      const span = this.#startSpan(items, pass);
+      let error: unknown;
       try {
         const results = await this.#options.run(items.map((item) => item.row));
         for (const [i, item] of items.entries()) this.#settle(item, results[i]);
       } catch (err) {
+        error = err;
         for (const request of requestsOf(items)) this.#fail(request, err);
       }
+      span.end(error);
       this.#options.onPassed?.((performance.now() - startedMs) / 1000);
     }
     this.#isRunning = false;
@@ -154,7 +168,7 @@ export class BatchQueue<Row extends QueuedRow, Result> {
    * Takes the rows of the next pass out of the queue, turn by turn. A caller whose next row does not fit keeps its
    * turn for the pass after; whoever stands first there gets at least one row in, however long that is.
    */
-  #take(): Item<Row, Result>[] {
+  #take(): { items: Item<Row, Result>[]; pass: Pass } {
     const draft = new PassDraft(this.#options.maxBatchTokens, this.#options.pageTokens);
     const items: Item<Row, Result>[] = [];
     const held: Caller<Row, Result>[] = [];
@@ -165,8 +179,25 @@ export class BatchQueue<Row extends QueuedRow, Result> {
     }
     this.#turns = held;
     const queuedAtMs = Math.min(...Array.from(requestsOf(items), (request) => request.queuedAtMs));
-    this.#options.onPass(draft.report(performance.now() - queuedAtMs));
-    return items;
+    const pass = draft.report(performance.now() - queuedAtMs);
+    this.#options.onPass(pass);
+    return { items, pass };
+  }
+
+  /** A part of the request that has waited longest, and linked to all whose rows are in it. */
+  #startSpan(items: readonly Item<Row, Result>[], pass: Pass): Span {
+    const links: Span[] = [];
+    for (const { span, wait } of requestsOf(items)) {
+      wait.end();
+      if (span) links.push(span);
+    }
+    const { rows, tokens, packedTokens } = pass;
+    const attributes = {
+      'refmodel.rows': rows,
+      'refmodel.tokens': tokens,
+      'refmodel.packed_tokens': packedTokens,
+    };
+    return this.#tracing.start('pass', { parent: links[0], links, attributes });
   }
 
   /** One turn: the next rows of `caller` into `items`. False when the pass has no room for another. */
@@ -197,6 +228,7 @@ export class BatchQueue<Row extends QueuedRow, Result> {
 
   /** The request is over: what of it still waits is dropped, what is in a pass now has no one to go to. */
   #fail(request: Request<Row, Result>, reason: unknown): void {
+    request.wait.end(reason);
     for (let item = itemOf(request); item; item = itemOf(request)) this.#remove(item);
     this.#turns = this.#turns.filter(({ requests }) => requests.size > 0);
     request.reject(reason);

@@ -2,6 +2,7 @@
 // log. It knows no bytes but those it is told.
 import type { Clock } from '../../../common/clock.ts';
 import type { Logger } from '../../../common/log.ts';
+import type { Span, Tracing } from '../../../common/tracing.ts';
 import { type LoadPhase, loadPhases, type Progress, type Report } from '../progress.ts';
 
 /** A phase is told of again after each such part of its bytes, and after this time. */
@@ -12,6 +13,8 @@ export interface LoadWatchOptions {
   /** Has the name of the model among its fields. */
   log: Logger;
   clock: Clock;
+  /** Whose phases are spans. Default: nobody's. */
+  tracing?: { readonly of: Tracing; readonly load: Span };
   /** What a phase took in all, once the load is over. */
   onPhase: (phase: LoadPhase, done: { seconds: number; bytes: number }) => void;
 }
@@ -25,6 +28,7 @@ export class LoadWatch {
   readonly #bytes: Record<LoadPhase, number> = { Downloading: 0, Converting: 0, Loading: 0 };
   #phase: LoadPhase | 'Waiting' = 'Loading';
   #sinceMs: number;
+  #span: Span | undefined;
   #progress: Progress | undefined;
   /** Last line of the log. */
   #told: { part: number; atMs: number };
@@ -33,6 +37,7 @@ export class LoadWatch {
     this.#options = options;
     this.#sinceMs = options.clock.now();
     this.#told = { part: 0, atMs: this.#sinceMs };
+    this.#startSpan();
   }
 
   get phase(): LoadPhase {
@@ -101,9 +106,17 @@ export class LoadWatch {
     this.#sinceMs = this.#options.clock.now();
     this.#progress = undefined;
     this.#told = { part: 0, atMs: this.#sinceMs };
+    this.#startSpan();
+  }
+
+  #startSpan(): void {
+    const { tracing } = this.#options;
+    this.#span = tracing?.of.start(this.#phase, { parent: tracing.load });
   }
 
   #leave(): void {
+    this.#span?.set({ 'refmodel.bytes': this.#progress?.bytes });
+    this.#span?.end();
     if (this.#phase === 'Waiting') return;
     this.#seconds[this.#phase] += this.#elapsed();
     this.#bytes[this.#phase] += this.#progress?.bytes ?? 0;

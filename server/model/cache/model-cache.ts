@@ -1,16 +1,10 @@
 // Models in memory: one load per model however many wait for it, the least recently used ones out first,
 // none while it is leased. It does not know what a model is: something that takes memory, ends, and closes.
-import { isDeepStrictEqual } from 'node:util';
-import {
-  abortable,
-  linkSignals,
-  type TimedSignal,
-  why,
-  withTimeout,
-} from '../../../common/abort.ts';
+import { abortable, linkSignals, type TimedSignal, withTimeout } from '../../../common/abort.ts';
 import type { Clock } from '../../../common/clock.ts';
-import { AppError, type ErrorCode, toAppError } from '../../../common/errors.ts';
+import { AppError, type ErrorCode } from '../../../common/errors.ts';
 import type { Logger } from '../../../common/log.ts';
+import { noTracing, type Span, type Tracing, traced } from '../../../common/tracing.ts';
 import { Changes } from '../../changes.ts';
 import type { CatalogModel, ModelState } from '../../contract.ts';
 import { addBytes, type Bytes, noBytes } from '../memory.ts';
@@ -19,8 +13,10 @@ import type { Ending, LoadSteps } from '../scoring.ts';
 import { Budget } from './budget.ts';
 import type { CacheLimits } from './eviction.ts';
 import { Failures } from './failures.ts';
+import { loadError } from './load-error.ts';
 import { LoadWatch, type PhaseSeconds } from './load-watch.ts';
 import type { CacheObserver } from './observer.ts';
+import { isSameModel } from './same-model.ts';
 
 export interface Closable {
   /** What it takes, as measured; stands for the estimate from then on. */
@@ -42,6 +38,8 @@ export interface CacheOptions<T> {
   clock: Clock;
   log: Logger;
   observer: CacheObserver;
+  /** Default: none. */
+  tracing?: Tracing;
   /** Fires when the process ends: loads stop, loaded models still serve. */
   shutdown: AbortSignal;
 }
@@ -69,6 +67,8 @@ interface Entry<T> {
   readonly cancel: AbortController;
   readonly loaded: Promise<T>;
   readonly watch: LoadWatch;
+  readonly span: Span;
+  readonly log: Logger;
   value?: T;
   /** Unset until room was made; an estimate until it is loaded. */
   bytes?: Bytes;
@@ -87,6 +87,7 @@ export class ModelCache<T extends Closable> {
   /** Told at every change of `info()` or `residents()`. */
   readonly changes = new Changes();
   readonly #options: CacheOptions<T>;
+  readonly #tracing: Tracing;
   readonly #failures: Failures;
   readonly #budget;
   /** What callers find, by name. */
@@ -99,6 +100,7 @@ export class ModelCache<T extends Closable> {
 
   constructor(options: CacheOptions<T>) {
     this.#options = options;
+    this.#tracing = options.tracing ?? noTracing;
     this.#failures = new Failures(options.clock);
     this.#budget = new Budget({
       ...options,
@@ -110,18 +112,23 @@ export class ModelCache<T extends Closable> {
 
   /**
    * The model, loaded if it is not, kept in memory until the lease is disposed. Who stops waiting does not
-   * stop the load. Rejects with what the load failed of, MODEL_TOO_LARGE, CACHE_FULL, LOAD_TIMEOUT or SHUTTING_DOWN.
+   * stop the load. `requestId` is told in the log of the load that it begins. Rejects with what the load failed of, MODEL_TOO_LARGE, CACHE_FULL, LOAD_TIMEOUT or SHUTTING_DOWN.
    */
-  async acquire(model: CatalogModel, signal: AbortSignal): Promise<Lease<T>> {
+  async acquire(model: CatalogModel, signal: AbortSignal, requestId?: string): Promise<Lease<T>> {
     signal.throwIfAborted();
     const found = this.#find(model);
-    const entry = found ?? this.#start(model);
-    const known = entry.value === undefined ? 'Wait' : 'Hit';
+    const entry = found ?? this.#start(model, requestId);
+    const isThere = entry.value !== undefined;
+    const known = isThere ? 'Hit' : 'Wait';
     this.#options.observer.onLookup(found ? known : 'Miss');
     entry.leases += 1;
     this.#touch(entry);
     try {
-      const value = await abortable(entry.loaded, signal);
+      const options = { links: [entry.span] };
+      const wait = () => abortable(entry.loaded, signal);
+      const value = await (isThere
+        ? wait()
+        : traced(this.#tracing, 'wait for load', options, wait));
       return this.#lease(entry, value);
     } catch (err) {
       this.#release(entry);
@@ -207,18 +214,23 @@ export class ModelCache<T extends Closable> {
     return undefined;
   }
 
-  #start(model: CatalogModel): Entry<T> {
-    const { clock, log, observer, shutdown } = this.#options;
+  #start(model: CatalogModel, requestId: string | undefined): Entry<T> {
+    const { clock, observer, shutdown } = this.#options;
     if (shutdown.aborted)
       throw new AppError('SHUTTING_DOWN', 'loading a model: the process is ending');
     this.#failures.check(model.name);
+    const log = this.#options.log.child({ model: model.name, ...(requestId && { requestId }) });
+    const span = this.#tracing.start('load', { attributes: { 'refmodel.model': model.name } });
     const entry: Entry<T> = {
       model,
+      span,
+      log,
       cancel: new AbortController(),
       loaded: Promise.resolve().then(() => this.#load(entry)),
       watch: new LoadWatch({
-        log: log.child({ model: model.name }),
+        log,
         clock,
+        tracing: { of: this.#tracing, load: span },
         onPhase: (phase, done) => observer.onPhase(phase, done),
       }),
       leases: 0,
@@ -232,8 +244,8 @@ export class ModelCache<T extends Closable> {
   }
 
   async #load(entry: Entry<T>): Promise<T> {
-    const { clock, load, loadTimeoutMs, log, observer, shutdown } = this.#options;
-    const { model, watch } = entry;
+    const { clock, load, loadTimeoutMs, observer, shutdown } = this.#options;
+    const { model, log, span, watch } = entry;
     using ends = linkSignals(shutdown, entry.cancel.signal);
     using limit = withTimeout(ends.signal, loadTimeoutMs, clock);
     using over = linkSignals();
@@ -247,11 +259,13 @@ export class ModelCache<T extends Closable> {
       this.#failures.resolve(model.name);
       void value.ended.then((ending) => this.#onEnded(entry, ending));
       observer.onLoad(seconds());
+      span.end();
       return value;
     } catch (err) {
-      const error = loadError(err, entry, limit.signal);
-      log.warn({ err: error, model: model.name, phase: watch.phase }, 'a load failed');
+      const error = loadError(err, { name: model.name, state: watch.describe() }, limit.signal);
+      log.warn({ err: error, phase: watch.phase }, 'a load failed');
       observer.onLoad(seconds(), error.code);
+      span.end(error);
       // A runner that died may do better the next time; one that says what is wrong will say it again.
       this.#onFailed(entry, error, { isFirstFree: error.code === 'RUNNER_DIED' });
       throw error;
@@ -375,20 +389,4 @@ export class ModelCache<T extends Closable> {
   }
 }
 
-const isSameModel = (a: CatalogModel, b: CatalogModel) => isDeepStrictEqual(essence(a), essence(b));
-
-/** `preload` says when to load, not what; `commit` is what the first load resolved the revision to. */
-function essence({ source, ...model }: CatalogModel) {
-  const hub = source.huggingFace;
-  return { ...model, preload: false, ...source, huggingFace: hub && { ...hub, commit: undefined } };
-}
-
 const loadIsOver = new Error('the load is over');
-
-function loadError<T>(err: unknown, { model, watch }: Entry<T>, signal: AbortSignal): AppError {
-  if (!signal.aborted || err instanceof AppError) return toAppError(err);
-  if (why(signal) !== 'Timeout')
-    return new AppError('SHUTTING_DOWN', 'loading a model: the process is ending', { cause: err });
-  const message = `loading "${model.name}": nothing moved for too long, it was ${watch.describe()}`;
-  return new AppError('LOAD_TIMEOUT', message, { cause: err });
-}

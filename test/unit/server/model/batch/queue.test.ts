@@ -7,6 +7,7 @@ import type { Pass } from '../../../../../server/model/batch/pass.ts';
 import { BatchQueue, type QueuedRow } from '../../../../../server/model/batch/queue.ts';
 import { beginnings } from '../../../../support/alike-rows.ts';
 import { settle } from '../../../../support/clock.ts';
+import { Recorder } from '../../../../support/tracing.ts';
 
 const forever = new AbortController().signal;
 setMaxListeners(0, forever);
@@ -31,6 +32,8 @@ const tokensOf = (rows: readonly QueuedRow[]) => rows.map((row) => row.tokens);
 
 /** A queue whose passes end when the test says so. What a row comes to is the row itself. */
 class World {
+  readonly tracing = new Recorder();
+  readonly passed: number[] = [];
   readonly started: Pass[] = [];
   readonly rows: (readonly QueuedRow[])[] = [];
   #running: {
@@ -49,6 +52,8 @@ class World {
       maxQueuedTokens: 10_000,
       ...limits,
       onPass: (pass) => void this.started.push(pass),
+      onPassed: (seconds) => void this.passed.push(seconds),
+      tracing: this.tracing,
       run: (rows) => {
         this.rows.push(rows);
         return new Promise((resolve, reject) => this.#running.push({ rows, resolve, reject }));
@@ -82,6 +87,18 @@ class World {
   }
 }
 
+/** Each request is a part of a span of its name. */
+function worldWithSpans() {
+  const world = new World();
+  const { tracing } = world;
+  return {
+    tracing,
+    finishPass: (failure?: AppError) => world.finishPass(failure),
+    submitAs: (name: string, signal = forever) =>
+      tracing.within(tracing.start(name), () => world.submit(rowsOf([5]), signal)),
+  };
+}
+
 describe('BatchQueue', () => {
   it('merges what arrived during a pass into the next one', async () => {
     const world = new World();
@@ -96,6 +113,60 @@ describe('BatchQueue', () => {
       [2, 2, 3, 3],
     ]);
     assert.deepEqual(await Promise.all(answers), all);
+  });
+
+  it('has a span of each wait and each pass, linked to all whose rows are in it', async () => {
+    const { tracing, ...world } = worldWithSpans();
+
+    const answers = ['a', 'b', 'c'].map((name) => world.submitAs(name));
+    await world.finishPass();
+    await world.finishPass();
+    await Promise.all(answers);
+
+    const [a, b, c] = ['a', 'b', 'c'].map((name) => tracing.named(name)[0]);
+    const [first, second] = tracing.named('pass');
+    assert.deepEqual([first?.parent, first?.links], [a, [a]]);
+    assert.deepEqual([second?.parent, second?.links], [b, [b, c]]);
+    assert.deepEqual(second?.attributes, {
+      'refmodel.rows': 2,
+      'refmodel.tokens': 10,
+      'refmodel.packed_tokens': 10,
+    });
+    assert.deepEqual(
+      tracing.named('queue').map(({ parent, hasEnded }) => [parent, hasEnded]),
+      [a, b, c].map((span) => [span, true]),
+    );
+    assert.ok(first?.hasEnded && second?.hasEnded);
+  });
+
+  it('ends the span of a pass that fails, and of a wait that is given up, with the error', async () => {
+    const { tracing, ...world } = worldWithSpans();
+    const leaving = new AbortController();
+    const died = new AppError('RUNNER_DIED', 'gone');
+
+    const failing = assert.rejects(world.submitAs('a'), died);
+    const left = assert.rejects(world.submitAs('b', leaving.signal));
+    leaving.abort(new Error('left'));
+    await world.finishPass(died);
+    await Promise.all([failing, left]);
+
+    assert.equal(tracing.named('pass')[0]?.error, died);
+    assert.equal(tracing.named('queue')[1]?.error, leaving.signal.reason);
+    assert.equal(tracing.named('pass').length, 1);
+  });
+
+  it('tells how long each pass took, and what waits', async () => {
+    const world = new World();
+
+    const answers = [world.submit(rowsOf([5])), world.submit(rowsOf([5, 7]))];
+    const waiting = [world.queue.queuedRows, world.queue.queuedTokens];
+    await world.finish();
+    await Promise.all(answers);
+
+    assert.deepEqual(waiting, [2, 12]);
+    assert.equal(world.queue.queuedTokens, 0);
+    assert.equal(world.passed.length, 2);
+    assert.ok(world.passed.every((seconds) => seconds >= 0));
   });
 
   it('runs one pass at a time', async () => {

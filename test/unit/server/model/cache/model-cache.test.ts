@@ -36,6 +36,31 @@ describe('ModelCache loads', () => {
     assert.deepEqual(world.lookups, ['Miss', 'Wait', 'Hit']);
   });
 
+  it('as a part of what asked first; others wait for it, linked to it', async () => {
+    const world = new World();
+    const { tracing } = world;
+    const ask = (name: string) => tracing.within(tracing.start(name), () => world.acquire('rl/a'));
+
+    const answers = [ask('first'), ask('second')];
+    await settle();
+    world.thing('rl/a').finishLoad();
+    await Promise.all(answers);
+    await ask('third');
+
+    const [load] = tracing.named('load');
+    const [first] = tracing.named('first');
+    assert.equal(load?.parent, first);
+    assert.equal(load?.attributes['refmodel.model'], 'rl/a');
+    assert.ok(load.hasEnded);
+    assert.deepEqual(
+      tracing.named('wait for load').map(({ links, hasEnded }) => [links[0], hasEnded]),
+      [load, load].map((span) => [span, true]),
+    );
+    const [loading] = tracing.named('Loading');
+    assert.equal(loading?.parent, load);
+    assert.ok(loading.hasEnded);
+  });
+
   it('on, when one of those who wait leaves', async () => {
     const world = new World();
     const client = new AbortController();
