@@ -77,13 +77,30 @@ function anyClass(
   }
   const outgrown = status?.outgrown;
   if (outgrown?.observedGeneration !== metadata.generation) return { gpuClass: first };
-  const larger = classes
-    .filter(({ spec }) => spec.executionProvider === first.spec.executionProvider)
-    .filter((c) => memoryOf(c) > quantityValue(outgrown.memory));
-  const [next] = larger.sort((a, b) => memoryOf(a) - memoryOf(b) || byName(a, b));
+  const next = nextLarger(first, quantityValue(outgrown.memory), classes);
   if (next) return { gpuClass: next };
   const message = `the model does not fit GPUClass "${outgrown.gpuClass}", and none is larger`;
   return { reason: 'NoClassFits', message };
+}
+
+/** True when the model is served on another class once a pod of this one has said that it can never fit. */
+export const hasLarger = (
+  { spec }: ReferenceModel,
+  gpuClass: GPUClass,
+  classes: readonly GPUClass[],
+): boolean =>
+  spec.gpuClass === undefined && nextLarger(gpuClass, memoryOf(gpuClass), classes) !== undefined;
+
+/** Of the provider of `like`, the class with the least memory above `bytes`. */
+function nextLarger(
+  { spec: { executionProvider } }: GPUClass,
+  bytes: number,
+  classes: readonly GPUClass[],
+): GPUClass | undefined {
+  const [next] = classes
+    .filter((c) => c.spec.executionProvider === executionProvider && memoryOf(c) > bytes)
+    .sort((a, b) => memoryOf(a) - memoryOf(b) || byName(a, b));
+  return next;
 }
 
 const memoryOf = ({ spec }: GPUClass): number => quantityValue(spec.memory);

@@ -25,6 +25,8 @@ export interface GatewayModel {
   readonly acceptance: Acceptance;
   /** Who may use it. */
   readonly access: ReferenceModelSpec['access'];
+  /** A larger class follows, which the model goes to when a pod says that it can never fit. */
+  readonly hasLarger: boolean;
   /** Requests that one pod takes at a time before another pod is preferred. */
   readonly concurrency: number;
   /** Of the requests that wait for it. */

@@ -18,6 +18,8 @@ export interface Lease extends Disposable {
   readonly endpoint: Endpoint;
   /** Time that the request was held for it. Milliseconds. */
   readonly heldMs: number;
+  /** Should the model never fit there, it goes to a larger class. */
+  readonly hasLarger: boolean;
 }
 
 export interface AcquireRequest {
@@ -28,6 +30,8 @@ export interface AcquireRequest {
   bytes: number;
   /** Time that it may still wait. Milliseconds. */
   budgetMs: number;
+  /** Endpoints that can never hold the model. */
+  except: ReadonlySet<Endpoint>;
 }
 
 export interface DispatcherOptions {
@@ -69,14 +73,14 @@ export class Dispatcher {
    */
   async acquire(request: AcquireRequest, signal: AbortSignal): Promise<Lease> {
     const { clock, hold } = this.#options;
-    const { model: key, caller, bytes } = request;
+    const { model: key, caller, bytes, except } = request;
     signal.throwIfAborted();
     // From here to the wait all is one step: no endpoint can come unseen, and no waiter is without a wake.
-    const ready = this.#attempt(key, 0);
+    const ready = this.#attempt(key, except, 0);
     if (ready) return ready;
     using limit = withTimeout(signal, request.budgetMs, clock);
     const start = clock.now();
-    const attempt = () => this.#attempt(key, clock.now() - start);
+    const attempt = () => this.#attempt(key, except, clock.now() - start);
     try {
       const limits = this.#model(key).hold;
       const lease = hold.take({ key, caller, bytes, limits, attempt }, limit.signal);
@@ -123,20 +127,22 @@ export class Dispatcher {
   }
 
   /** Runs inside the hold, in one step with it: looks, and takes. */
-  #attempt(key: ModelKey, heldMs: number): Lease | undefined {
+  #attempt(key: ModelKey, except: ReadonlySet<Endpoint>, heldMs: number): Lease | undefined {
     const { activity, residency } = this.#options;
     const model = this.#model(key);
     assertAccepted(model);
+    const { concurrency, hasLarger, pool } = model;
+    const usable = pool === undefined ? [] : this.#usable(pool);
     const endpoint = pick({
       model: key,
-      concurrency: model.concurrency,
-      endpoints: model.pool === undefined ? [] : this.#usable(model.pool),
+      concurrency,
+      endpoints: except.size === 0 ? usable : usable.filter((e) => !except.has(e)),
       stateOf: (e) => residency.stateOf(e),
       inFlight: (e) => activity.load(e),
     });
     if (!endpoint) return undefined;
     const flight = activity.begin(key, endpoint);
-    return { endpoint, heldMs, [Symbol.dispose]: flight[Symbol.dispose] };
+    return { endpoint, heldMs, hasLarger, [Symbol.dispose]: flight[Symbol.dispose] };
   }
 
   #model(key: ModelKey): GatewayModel {

@@ -3,6 +3,7 @@
 // | what happened                                   | next                                                   |
 // |-------------------------------------------------|--------------------------------------------------------|
 // | an answer began                                 | passed on to the client                                |
+// | MODEL_TOO_LARGE, and a larger class follows     | back into the hold, for a pod of that class            |
 // | not reached, or 503 SHUTTING_DOWN / NOT_READY   | that pod is set aside; another, or back into the hold  |
 // | broke after it had the request, the first time  | the same, once: scoring is pure                        |
 // | … the second time                               | 503 UPSTREAM_FAILED                                    |
@@ -45,6 +46,8 @@ interface Run {
   heldMs: number;
   breaks: number;
   tries: number;
+  /** Pods that can never hold the model. */
+  readonly tooSmall: Set<Endpoint>;
 }
 
 export class Forwarder {
@@ -60,7 +63,8 @@ export class Forwarder {
   async forward(request: ProxyRequest, call: Call, holdBudgetMs: number): Promise<void> {
     const { activity } = this.#options;
     const life = call.endWithClient(new AbortController());
-    const run: Run = { request, call, holdBudgetMs, life, heldMs: 0, breaks: 0, tries: 0 };
+    const begun = { heldMs: 0, breaks: 0, tries: 0, tooSmall: new Set<Endpoint>() };
+    const run: Run = { request, call, holdBudgetMs, life, ...begun };
     const counts = isWork(request.method, request.path);
     if (this.#end) life.abort(this.#end);
     this.#running.add(life);
@@ -85,22 +89,24 @@ export class Forwarder {
   /** One endpoint. True when the client has its answer. */
   async #try(run: Run): Promise<boolean> {
     using lease = await this.#acquire(run);
-    const outcome = await this.#exchange(run, lease.endpoint);
+    const outcome = await this.#exchange(run, lease);
     if (outcome.kind === 'Answered') {
       this.#options.dispatcher.confirm(lease.endpoint);
       return true;
     }
-    this.#failed(outcome, lease, run);
+    if (outcome.kind === 'TooLarge') run.tooSmall.add(lease.endpoint);
+    else this.#failed(outcome, lease, run);
     return false;
   }
 
-  async #exchange(run: Run, endpoint: Endpoint): Promise<Outcome> {
+  async #exchange(run: Run, { endpoint, hasLarger }: Lease): Promise<Outcome> {
     const { request, call, life } = run;
     const limit = this.#limitWork(run);
     try {
       return await this.#options.proxy.exchange(request, endpoint, {
         isRetry: run.tries++ > 0,
         signal: life.signal,
+        hasLarger,
         begin: (status, headers) =>
           call.res.writeHead(status, { ...call.headers(), ...headers, ...heldHeaders(run) }),
       });
@@ -110,13 +116,13 @@ export class Forwarder {
   }
 
   async #acquire(run: Run): Promise<Lease> {
-    const { request, life } = run;
+    const { request, life, tooSmall: except } = run;
     const { clock, dispatcher } = this.#options;
     const { model, caller = '', body } = request;
     const start = clock.now();
     try {
       const budgetMs = Math.max(0, run.holdBudgetMs - run.heldMs);
-      const wanted = { model, caller, bytes: body?.length ?? 0, budgetMs };
+      const wanted = { model, caller, bytes: body?.length ?? 0, budgetMs, except };
       const lease = await dispatcher.acquire(wanted, life.signal);
       run.heldMs += lease.heldMs;
       return lease;
@@ -126,7 +132,7 @@ export class Forwarder {
     }
   }
 
-  #failed(outcome: Exclude<Outcome, { kind: 'Answered' }>, lease: Lease, run: Run) {
+  #failed(outcome: Exclude<Outcome, { kind: 'Answered' | 'TooLarge' }>, lease: Lease, run: Run) {
     const { dispatcher, log, metrics } = this.#options;
     const { kind, cause } = outcome;
     const { id } = lease.endpoint;

@@ -80,6 +80,7 @@ function localModel(model: ReferenceModel, pool: PoolKey, { spec }: GPUClass): L
     pool,
     acceptance: { state: 'Accepted' },
     access: 'Anonymous',
+    hasLarger: false, // nobody moves models here
     concurrency,
     hold: holdOf(model.spec),
     maxSequenceTokens: limits.maxSequenceTokens,

@@ -3,7 +3,7 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { z } from 'zod';
-import { AppError, type ErrorCode } from '../../common/errors.ts';
+import { AppError, type ErrorCode, errorKinds } from '../../common/errors.ts';
 import type { ModelKey } from '../pool.ts';
 import type { Connections, PodAddress } from './connections.ts';
 import { toClient, toPod } from './message.ts';
@@ -23,6 +23,8 @@ export interface ExchangeOptions {
   /** Such a request takes a connection of its own: a kept one may be as dead as the one before. */
   isRetry: boolean;
   signal: AbortSignal;
+  /** A pod of a larger class follows: that the model is too large is then no answer for the client. */
+  hasLarger?: boolean;
   /** Writes the head of the answer, and says where its body goes. */
   begin: (status: number, headers: OutgoingHttpHeaders) => ServerResponse;
 }
@@ -30,14 +32,17 @@ export interface ExchangeOptions {
 /**
  * Answered: the client has the whole answer, or its connection will bring it. TurnedAway: the pod did no work, it was
  * not reached or is leaving. Broke: the pod had the request and ended the connection before the first byte of an answer.
+ * TooLarge: the pod can never hold the model, and `hasLarger`.
  */
 export type Outcome =
   | { kind: 'Answered' }
   | { kind: 'TurnedAway'; cause: string }
+  | { kind: 'TooLarge'; cause: string }
   | { kind: 'Broke'; cause: string };
 
 /** Answers by which a pod says that it has not touched the request. */
 const turnAwayCodes = new Set<unknown>(['SHUTTING_DOWN', 'NOT_READY'] satisfies ErrorCode[]);
+const tooLarge: ErrorCode = 'MODEL_TOO_LARGE';
 /** Error bodies are small; what is longer is not one of ours. */
 const errorAnswer = z.object({ error: z.object({ code: z.string() }) });
 const maxErrorBytes = 64 * 1024;
@@ -58,7 +63,7 @@ export class Proxy {
   exchange(
     request: ProxyRequest,
     address: PodAddress,
-    { isRetry, signal, begin }: ExchangeOptions,
+    { isRetry, signal, hasLarger = false, begin }: ExchangeOptions,
   ): Promise<Outcome> {
     const connections = this.#connections;
     const { method, path, body = null } = request;
@@ -66,7 +71,7 @@ export class Proxy {
       signal.throwIfAborted();
       const connection = connections.take(address, { isFresh: isRetry });
       const onAbort = () => exchange.abort(signal.reason);
-      const exchange = new Exchange(begin, (end) => {
+      const exchange = new Exchange({ begin, hasLarger }, (end) => {
         signal.removeEventListener('abort', onAbort);
         if ('isWhole' in end && end.isWhole) connections.keep(connection);
         else connections.drop(connection);
@@ -86,6 +91,8 @@ type End = { outcome: Outcome; isWhole: boolean } | { error: unknown };
 /** What the connection tells about one request, in order: start, head, data, end; or an error at any time. */
 class Exchange implements Dispatcher.DispatchHandler {
   readonly #begin: ExchangeOptions['begin'];
+  /** Statuses of answers that are read before they are passed on. */
+  readonly #suspicious: ReadonlySet<number>;
   readonly #end: (end: End) => void;
   #controller: Dispatcher.DispatchController | undefined;
   #res: ServerResponse | undefined;
@@ -93,8 +100,12 @@ class Exchange implements Dispatcher.DispatchHandler {
   #suspect: { status: number; headers: IncomingHttpHeaders; chunks: Buffer[] } | undefined;
   #hasEnded = false;
 
-  constructor(begin: ExchangeOptions['begin'], end: (end: End) => void) {
+  constructor(
+    { begin, hasLarger }: Required<Pick<ExchangeOptions, 'begin' | 'hasLarger'>>,
+    end: (end: End) => void,
+  ) {
     this.#begin = begin;
+    this.#suspicious = hasLarger ? beforeLarger : turnAwayStatuses;
     this.#end = (how) => {
       if (this.#hasEnded) return;
       this.#hasEnded = true;
@@ -120,7 +131,8 @@ class Exchange implements Dispatcher.DispatchHandler {
     headers: IncomingHttpHeaders,
   ): void {
     if (status < 200) return; // informational: the answer is still to come
-    if (status === 503 && isShort(headers)) this.#suspect = { status, headers, chunks: [] };
+    if (this.#suspicious.has(status) && isShort(headers))
+      this.#suspect = { status, headers, chunks: [] };
     else this.#res = this.#begin(status, toClient(headers));
   }
 
@@ -162,12 +174,15 @@ class Exchange implements Dispatcher.DispatchHandler {
     const body = Buffer.concat(chunks);
     const code = errorCode(body);
     if (turnAwayCodes.has(code)) return { kind: 'TurnedAway', cause: String(code) };
+    if (code === tooLarge) return { kind: 'TooLarge', cause: tooLarge };
     this.#res = this.#begin(status, toClient(headers));
     this.#res.write(body);
     return answered;
   }
 }
 
+const turnAwayStatuses: ReadonlySet<number> = new Set([503]);
+const beforeLarger: ReadonlySet<number> = new Set([503, errorKinds[tooLarge].status]);
 const answered: Outcome = { kind: 'Answered' };
 
 const isShort = (headers: IncomingHttpHeaders): boolean =>

@@ -23,6 +23,7 @@ export const model = (overrides: Partial<GatewayModel> = {}): GatewayModel => ({
   pool: 'rl/rfm-pool-cpu',
   acceptance: { state: 'Accepted' },
   access: 'Anonymous',
+  hasLarger: false,
   concurrency: 20,
   hold: { timeoutMs: undefined, maxRequests: 1000, maxBytes: 1_000_000 },
   maxSequenceTokens: 1024,

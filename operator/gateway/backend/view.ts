@@ -10,6 +10,7 @@ import type {
 import type { EndpointSlice } from '../../kube/resources.ts';
 import {
   classOf,
+  hasLarger,
   labelNames,
   modelKey,
   objectKey,
@@ -33,6 +34,7 @@ export function gatewayModel(model: ReferenceModel, classes: readonly GPUClass[]
       : poolWithoutClass(model),
     acceptance: refused(model) ?? acceptanceOf(model),
     access: model.spec.access,
+    hasLarger: gpuClass !== undefined && hasLarger(model, gpuClass, classes),
     concurrency: scaling.concurrency,
     hold: holdOf(model.spec),
     maxSequenceTokens: Math.min(limits.maxSequenceTokens, contextTokens),
@@ -72,6 +74,7 @@ export const unreadableModel = (key: string): GatewayModel => ({
   pool: undefined,
   acceptance: { state: 'Refused', message: 'this version of refmodel cannot read the object' },
   access: 'Authenticated', // it may be what cannot be read
+  hasLarger: false,
   concurrency: 1,
   hold: { timeoutMs: undefined, maxRequests: 1, maxBytes: 1 },
   maxSequenceTokens: 0,

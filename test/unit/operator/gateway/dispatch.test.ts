@@ -29,7 +29,10 @@ const setup = (...models: ReturnType<typeof model>[]) => {
     log: silentLogger,
   });
   const acquire = (key = 'rl/tiny', budgetMs = 100_000, signal = never) =>
-    dispatcher.acquire({ model: key, caller: 'run-1', bytes: 10, budgetMs }, signal);
+    dispatcher.acquire(
+      { model: key, caller: 'run-1', bytes: 10, budgetMs, except: new Set() },
+      signal,
+    );
   return { clock, backend, hold, activity, dispatcher, acquire };
 };
 

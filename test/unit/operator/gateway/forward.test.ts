@@ -5,6 +5,7 @@ import {
   endpoint,
   eventually,
   FakePod,
+  model,
   sendJson,
   startGateway,
 } from '../../../support/gateway-kit.ts';
@@ -146,6 +147,63 @@ describe('forwarding', () => {
     assert.equal(pod.received.length, 1);
     await gateway.close();
     await pod.close();
+  });
+
+  describe('of a model that is too large for its class', () => {
+    const tooLarge: FakePod['answer'] = (_request, res) =>
+      sendJson(res, 500, { error: { code: 'MODEL_TOO_LARGE', message: 'needs 5 GiB' } });
+    const small = model({ pool: 'rl/rfm-pool-small', hasLarger: true });
+    const large = model({ pool: 'rl/rfm-pool-large', hasLarger: false });
+
+    async function stage(pool = large.pool) {
+      const gateway = await startGateway({ models: [small], settings: { holdTimeoutMs: 20_000 } });
+      const first = await FakePod.start({ id: 'a', pool: small.pool, answer: tooLarge });
+      const next = await FakePod.start({ id: 'b', pool, answer: ok });
+      gateway.backend.up(first.endpoint);
+      return { gateway, first, next };
+    }
+
+    it('is held, and answered by a pod of the next larger class', async () => {
+      const { gateway, first, next } = await stage();
+      gateway.backend.onWake = () => gateway.backend.up(next.endpoint);
+      const response = gateway.send('/v1/logprobs');
+      await eventually(() => gateway.gateway.report().models[0]?.held === 1, 'held');
+
+      gateway.backend.set(large);
+
+      assert.equal((await response).status, 200);
+      assert.deepEqual([first.received.length, next.received.length], [1, 1]);
+      assert.deepEqual(gateway.backend.wakes, [large.pool]);
+      await gateway.close();
+      await first.close();
+      await next.close();
+    });
+
+    it('is answered by the pod that takes the place of the first, where it has pods of its own', async () => {
+      const { gateway, first, next } = await stage(small.pool);
+      const response = gateway.send('/v1/logprobs');
+      await eventually(() => gateway.gateway.report().models[0]?.held === 1, 'held');
+
+      gateway.backend.up(next.endpoint);
+
+      assert.equal((await response).status, 200);
+      assert.deepEqual([first.received.length, next.received.length], [1, 1]);
+      await gateway.close();
+      await first.close();
+      await next.close();
+    });
+
+    it('is told so at once where no larger class follows', async () => {
+      const { gateway, first, next } = await stage();
+      gateway.backend.set(model({ pool: small.pool, hasLarger: false }));
+
+      const response = await gateway.send('/v1/logprobs');
+
+      assert.deepEqual([response.status, await codeOf(response)], [500, 'MODEL_TOO_LARGE']);
+      await gateway.close();
+      await first.close();
+      await next.close();
+    });
   });
 
   it('answers WORK_TIMEOUT when the pod takes longer than the work budget, and stops it', async () => {

@@ -73,11 +73,23 @@ describe('gatewayModel', () => {
       pool: 'rl/rfm-pool-cpu',
       acceptance: { state: 'Unknown' },
       access: 'Anonymous',
+      hasLarger: false,
       concurrency: 3,
       hold: { timeoutMs: 300_000, maxRequests: 7, maxBytes: 2048 },
       maxSequenceTokens: 9,
       maxModels: 2,
     });
+  });
+
+  it('knows whether a larger class follows for a model that does not fit', () => {
+    const large = gpuClass({ metadata: { name: 'large' }, spec: { memory: '64Gi' } });
+    const cuda = { executionProvider: 'CUDA', memory: '64Gi' };
+    const other = gpuClass({ metadata: { name: 'gpu' }, spec: cuda });
+    const named = referenceModel({ spec: { gpuClass: 'cpu' } });
+
+    assert.equal(gatewayModel(referenceModel(), [cpu, large]).hasLarger, true);
+    assert.equal(gatewayModel(referenceModel(), [cpu, other]).hasLarger, false);
+    assert.equal(gatewayModel(named, [cpu, large]).hasLarger, false);
   });
 
   it('has no pool without a class, and the one it had when its class is gone', () => {
