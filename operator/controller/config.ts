@@ -25,6 +25,11 @@ export const controllerConfig = z.object({
     .enum(['Always', 'IfNotPresent', 'Never'])
     .default('IfNotPresent')
     .describe('When the image of a server pod is pulled.'),
+  REFMODEL_IMAGE_PULL_SECRETS: list
+    .default([])
+    .describe(
+      'Names of Secrets with the credentials of registries, separated by commas, that server pods name. Each namespace of models needs its own.',
+    ),
   REFMODEL_HF_ENDPOINT: handedOn('HF_ENDPOINT'),
   REFMODEL_HF_HUB_OFFLINE: handedOn('HF_HUB_OFFLINE'),
   REFMODEL_HTTPS_PROXY: handedOn('HTTPS_PROXY'),
@@ -85,7 +90,7 @@ export const controllerConfig = z.object({
   REFMODEL_LOG_LEVEL: z
     .enum(logLevels)
     .default('info')
-    .describe('Least severe level that is logged.'),
+    .describe('Least severe level that is logged, by the server pods too.'),
 });
 export type ControllerConfig = Readonly<z.output<typeof controllerConfig>>;
 
@@ -103,6 +108,7 @@ export function serverEnvironment(config: ControllerConfig): Record<string, stri
     HTTPS_PROXY: config.REFMODEL_HTTPS_PROXY,
     HTTP_PROXY: config.REFMODEL_HTTP_PROXY,
     NO_PROXY: config.REFMODEL_NO_PROXY,
+    REFMODEL_LOG_LEVEL: config.REFMODEL_LOG_LEVEL,
   };
   return Object.fromEntries(
     Object.entries(values).flatMap(([name, value]) => (value ? [[name, value]] : [])),

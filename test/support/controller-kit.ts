@@ -79,6 +79,7 @@ export async function controllerKit({ traffic }: { traffic?: PoolTraffic } = {})
         settings: {
           images: { CPU: 'refmodel:1', CUDA: 'refmodel:1-cuda', WebGPU: 'refmodel:1' },
           imagePullPolicy: 'IfNotPresent',
+          imagePullSecrets: [],
           env: {},
           traffic,
         },

@@ -54,6 +54,9 @@ function podSpec({ pool, models, gpuClass }: PoolPlan, settings: PodSettings): P
     serviceAccountName: poolObjects(pool).serviceAccount,
     automountServiceAccountToken: false,
     enableServiceLinks: false,
+    ...(settings.imagePullSecrets.length > 0 && {
+      imagePullSecrets: settings.imagePullSecrets.map((name) => ({ name })),
+    }),
     terminationGracePeriodSeconds: Math.ceil(drainMs / 1000) + exitSeconds,
     securityContext: {
       runAsNonRoot: true,

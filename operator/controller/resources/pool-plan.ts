@@ -20,6 +20,8 @@ export interface PodSettings {
   /** For classes that name no image. */
   images: Readonly<Record<ExecutionProvider, string>>;
   imagePullPolicy: 'Always' | 'IfNotPresent' | 'Never';
+  /** Names of Secrets in the namespace of the models; the kubelet passes over one that is not there. */
+  imagePullSecrets: readonly string[];
   /** Variables of the server beside those that its class decides. */
   env: Readonly<Record<string, string>>;
   /** What pods may talk to. Undefined: no NetworkPolicy is made, and none is kept. */

@@ -31,7 +31,7 @@ describe('controllerConfig', () => {
     }
   });
 
-  it('hands on to servers what is set of the hub and the proxies', () => {
+  it('hands on to servers what is set of the hub and the proxies, and how much to log', () => {
     const env = {
       REFMODEL_HF_ENDPOINT: 'http://mirror',
       REFMODEL_NO_PROXY: 'a',
@@ -40,7 +40,11 @@ describe('controllerConfig', () => {
 
     const handedOn = serverEnvironment(parseConfig(controllerConfig, { ...needed, ...env }));
 
-    assert.deepEqual(handedOn, { HF_ENDPOINT: 'http://mirror', NO_PROXY: 'a' });
+    assert.deepEqual(handedOn, {
+      HF_ENDPOINT: 'http://mirror',
+      NO_PROXY: 'a',
+      REFMODEL_LOG_LEVEL: 'info',
+    });
   });
 
   it('starts CUDA classes from an image of their own when there is one', () => {

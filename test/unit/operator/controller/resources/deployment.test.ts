@@ -8,6 +8,7 @@ import { gpuClass, referenceModel } from '../../../../support/builders.ts';
 const settings = {
   images: { CPU: 'refmodel:1', CUDA: 'refmodel:1-cuda', WebGPU: 'none' },
   imagePullPolicy: 'IfNotPresent' as const,
+  imagePullSecrets: ['registry', 'mirror'],
   env: { HF_ENDPOINT: 'http://mirror', HF_HUB_OFFLINE: 'true' },
 };
 const onClaim = (name: string, claimName: string) =>
@@ -48,6 +49,10 @@ describe('poolDeployment', () => {
 
     assert.equal(pod.automountServiceAccountToken, false);
     assert.equal(pod.enableServiceLinks, false);
+  });
+
+  it('names the Secrets of the registries', () => {
+    assert.deepEqual(build().pod.imagePullSecrets, [{ name: 'registry' }, { name: 'mirror' }]);
   });
 
   it('never says how many replicas', () => {
