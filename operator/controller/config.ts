@@ -26,9 +26,9 @@ export const controllerConfig = z.object({
     .default('IfNotPresent')
     .describe('When the image of a server pod is pulled.'),
   REFMODEL_IMAGE_PULL_SECRETS: list
-    .default([])
+    .optional()
     .describe(
-      'Names of Secrets with the credentials of registries, separated by commas, that server pods name. Each namespace of models needs its own.',
+      'Names of Secrets with the credentials of registries, separated by commas, that server pods name. Each namespace of models needs its own. Default: none.',
     ),
   REFMODEL_HF_ENDPOINT: handedOn('HF_ENDPOINT'),
   REFMODEL_HF_HUB_OFFLINE: handedOn('HF_HUB_OFFLINE'),

@@ -136,7 +136,7 @@ export function build(
         settings: {
           images: serverImages(config),
           imagePullPolicy: config.REFMODEL_IMAGE_PULL_POLICY,
-          imagePullSecrets: config.REFMODEL_IMAGE_PULL_SECRETS,
+          imagePullSecrets: config.REFMODEL_IMAGE_PULL_SECRETS ?? [],
           env: serverEnvironment(config),
           traffic,
         },
