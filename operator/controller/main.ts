@@ -1,12 +1,12 @@
 // Composition root of the operator process: everything is built here and handed down.
 import { parseArgs } from 'node:util';
-import { KubeConfig } from '@kubernetes/client-node';
 import { abortable } from '../../common/abort.ts';
 import { systemClock } from '../../common/clock.ts';
 import { parseConfig } from '../../common/config.ts';
 import { addHealth, createApp, finish, listen } from '../../common/http.ts';
 import { type Running, run } from '../../common/lifecycle.ts';
 import { createLogger, type Logger } from '../../common/log.ts';
+import { type ApiServer, findApiServer } from '../kube/api-server.ts';
 import { KubeClient } from '../kube/client.ts';
 import { lead } from '../kube/leader.ts';
 import { modelKey } from '../pool.ts';
@@ -39,15 +39,18 @@ export async function main(env: NodeJS.ProcessEnv, argv: string[]): Promise<void
   const config = parseConfig(controllerConfig, env);
   const log = createLogger('operator', config.REFMODEL_LOG_LEVEL);
   const options = { log, drainDelayMs: 0, closeTimeoutMs: 20_000 };
-  await run(options, (signal) => start(config, log, signal));
+  const server = await findApiServer(env, systemClock);
+  await run(options, (signal) => start(config, { server, log }, signal));
 }
 
-async function start(config: ControllerConfig, log: Logger, signal: AbortSignal): Promise<Running> {
-  const kubeConfig = new KubeConfig();
-  kubeConfig.loadFromDefault();
+async function start(
+  config: ControllerConfig,
+  { server, log }: { server: ApiServer; log: Logger },
+  signal: AbortSignal,
+): Promise<Running> {
   const metrics = new ControllerMetrics();
   const client = new KubeClient({
-    config: kubeConfig,
+    server,
     clock: systemClock,
     timeoutMs: config.REFMODEL_API_TIMEOUT_MS,
     userAgent: 'refmodel-operator',

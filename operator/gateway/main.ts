@@ -1,13 +1,13 @@
 // The gateway of a cluster: reads its settings, builds the parts over Kubernetes, runs until told to end.
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
-import { KubeConfig } from '@kubernetes/client-node';
 import { ShutdownError } from '../../common/abort.ts';
 import { systemClock } from '../../common/clock.ts';
 import { parseConfig } from '../../common/config.ts';
 import { listen } from '../../common/http.ts';
 import { type Running, run } from '../../common/lifecycle.ts';
 import { createLogger, type Logger } from '../../common/log.ts';
+import { type ApiServer, findApiServer } from '../kube/api-server.ts';
 import { KubeClient } from '../kube/client.ts';
 import { KubernetesReviews } from './access/reviews.ts';
 import { KubernetesBackend } from './backend/kubernetes.ts';
@@ -35,15 +35,14 @@ export async function main(env: NodeJS.ProcessEnv, argv: string[]): Promise<void
   const log = createLogger('gateway', config.REFMODEL_LOG_LEVEL);
   const drainDelayMs = config.REFMODEL_DRAIN_DELAY_MS;
   const closeTimeoutMs = config.REFMODEL_DRAIN_TIMEOUT_MS + closeMarginMs;
-  await run({ log, drainDelayMs, closeTimeoutMs }, () => start(config, log));
+  const server = await findApiServer(env, systemClock);
+  await run({ log, drainDelayMs, closeTimeoutMs }, () => start(config, server, log));
 }
 
-async function start(config: GatewayConfig, log: Logger): Promise<Running> {
+async function start(config: GatewayConfig, server: ApiServer, log: Logger): Promise<Running> {
   const clock = systemClock;
-  const kubeConfig = new KubeConfig();
-  kubeConfig.loadFromDefault();
   const userAgent = 'refmodel-gateway';
-  const client = new KubeClient({ config: kubeConfig, clock, timeoutMs: apiTimeoutMs, userAgent });
+  const client = new KubeClient({ server, clock, timeoutMs: apiTimeoutMs, userAgent });
   const namespaces = config.REFMODEL_NAMESPACES ?? [];
   const leaseNamespace = config.REFMODEL_NAMESPACE;
   const backend = new KubernetesBackend({ client, clock, log, namespaces, leaseNamespace });

@@ -1,11 +1,11 @@
 // One HTTP exchange with the API server: credentials, keep-alive, time limit, errors. Knows no kinds and no verbs.
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest, type RequestOptions } from 'node:https';
-import type { KubeConfig } from '@kubernetes/client-node';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { z } from 'zod';
 import { type LinkedSignal, TimeoutError, withTimeout } from '../../common/abort.ts';
 import type { Clock } from '../../common/clock.ts';
 import { AppError } from '../../common/errors.ts';
+import type { ApiServer, CallOptions } from './api-server.ts';
 import { refusalStatus } from './envelopes.ts';
 import { KubernetesApiError } from './errors.ts';
 
@@ -25,7 +25,7 @@ export interface ApiCall {
 }
 
 export interface TransportOptions {
-  config: KubeConfig;
+  server: ApiServer;
   clock: Clock;
   /** Limit of one call, body included; of a watch, until its headers. Milliseconds. */
   timeoutMs: number;
@@ -42,22 +42,14 @@ const maxBodyBytes = 64 * 1024 * 1024;
 
 export class Transport {
   readonly #options: TransportOptions;
-  readonly #server: URL;
   /** Of calls that end soon: few connections that are used again, since each costs a handshake on both sides. */
   readonly #calls: HttpAgent;
   /** Of watches, each of which keeps its connection. */
   readonly #streams: HttpAgent;
-  readonly #hasProxy: boolean;
 
   constructor(options: TransportOptions) {
-    const cluster = options.config.getCurrentCluster();
-    if (!cluster) {
-      throw new AppError('CONFIGURATION_INVALID', 'reading the kubeconfig: it names no cluster');
-    }
     this.#options = options;
-    this.#server = new URL(cluster.server);
-    this.#hasProxy = Boolean(cluster.proxyUrl);
-    const Agent = this.#server.protocol === 'http:' ? HttpAgent : HttpsAgent;
+    const Agent = options.server.url.protocol === 'http:' ? HttpAgent : HttpsAgent;
     const kept = { keepAlive: true, keepAliveMsecs: 15_000, scheduling: 'lifo' } as const;
     this.#calls = new Agent({ ...kept, maxSockets: maxConnections });
     this.#streams = new Agent(kept);
@@ -119,8 +111,8 @@ export class Transport {
   async #send(call: ApiRequest, agent: HttpAgent, signal: AbortSignal): Promise<IncomingMessage> {
     const body = call.body === undefined ? undefined : Buffer.from(JSON.stringify(call.body));
     const options = {
-      ...(await this.#requestOptions(call, body)),
-      ...(!this.#hasProxy && { agent }),
+      ...(await this.#callOptions(call, body)),
+      ...(!this.#options.server.hasProxy && { agent }),
     };
     const first = await attempt(options, body, signal);
     if (first !== 'stale connection') return first;
@@ -130,23 +122,25 @@ export class Transport {
   }
 
   /** Credentials are asked for at each call, since tokens change while we run. */
-  async #requestOptions(call: ApiRequest, body?: Buffer): Promise<RequestOptions> {
-    const options: RequestOptions = {
+  async #callOptions(call: ApiRequest, body?: Buffer): Promise<CallOptions> {
+    const { server, userAgent } = this.#options;
+    const { url } = server;
+    const options: CallOptions = {
       method: call.method,
-      protocol: this.#server.protocol,
-      hostname: this.#server.hostname.replace(/^\[|\]$/g, ''),
-      port: this.#server.port || (this.#server.protocol === 'http:' ? 80 : 443),
-      path: this.#server.pathname.replace(/\/$/, '') + call.path + queryString(call.query ?? {}),
+      protocol: url.protocol,
+      hostname: url.hostname.replace(/^\[|\]$/g, ''),
+      port: url.port || (url.protocol === 'http:' ? 80 : 443),
+      path: url.pathname.replace(/\/$/, '') + call.path + queryString(call.query ?? {}),
       headers: {
         accept: 'application/json',
-        'user-agent': this.#options.userAgent,
+        'user-agent': userAgent,
         ...(body && {
           'content-type': call.contentType ?? 'application/json',
           'content-length': body.length, // Node frames no body of a DELETE by itself
         }),
       },
     };
-    await this.#options.config.applyToHTTPSOptions(options);
+    await server.authenticate(options);
     return options;
   }
 }
@@ -160,7 +154,7 @@ function queryString(query: NonNullable<ApiRequest['query']>): string {
 
 /** Resolves with the headers. The signal stays connected to the request until they are there. */
 function attempt(
-  options: RequestOptions,
+  options: CallOptions,
   body: Buffer | undefined,
   signal: AbortSignal,
 ): Promise<IncomingMessage | 'stale connection'> {

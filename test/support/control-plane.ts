@@ -15,6 +15,7 @@ import { controllerConfig } from '../../operator/controller/config.ts';
 import { build } from '../../operator/controller/main.ts';
 import { ControllerMetrics } from '../../operator/controller/metrics.ts';
 import type { DemandReport } from '../../operator/demand.ts';
+import { fromKubeConfig } from '../../operator/kube/api-server.ts';
 import { KubeClient } from '../../operator/kube/client.ts';
 import { isNotFound } from '../../operator/kube/errors.ts';
 import type { KubeObject, Resource } from '../../operator/kube/resources.ts';
@@ -58,7 +59,7 @@ export async function startControlPlane(): Promise<ControlPlane> {
   const config = new KubeConfig();
   config.loadFromFile(kubeconfig);
   const client = new KubeClient({
-    config,
+    server: fromKubeConfig(config),
     clock: systemClock,
     timeoutMs: 10_000,
     userAgent: 'test',
@@ -167,7 +168,7 @@ export function startOperator(plane: ControlPlane, namespace: string): RunningOp
   kube.loadFromFile(plane.kubeconfig);
   const metrics = new ControllerMetrics();
   const client = new KubeClient({
-    config: kube,
+    server: fromKubeConfig(kube),
     clock: systemClock,
     timeoutMs: 10_000,
     userAgent: 'refmodel-operator',

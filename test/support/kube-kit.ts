@@ -17,7 +17,7 @@ export interface ClientOptions {
 
 export const clientOf = (server: KubeServer, options: ClientOptions = {}): KubeClient =>
   new KubeClient({
-    config: server.config,
+    server: server.address,
     clock: systemClock,
     timeoutMs: 5000,
     userAgent: 'test',

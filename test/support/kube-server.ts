@@ -4,7 +4,7 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { KubeConfig } from '@kubernetes/client-node';
+import type { ApiServer } from '../../operator/kube/api-server.ts';
 
 type Json = Record<string, unknown>;
 interface Meta {
@@ -66,14 +66,10 @@ export class KubeServer implements AsyncDisposable {
     return server;
   }
 
-  get config(): KubeConfig {
+  get address(): ApiServer {
     const { port } = this.#server.address() as AddressInfo;
-    const config = new KubeConfig();
-    config.loadFromClusterAndUser(
-      { name: 'fake', server: `http://127.0.0.1:${port}`, skipTLSVerify: true },
-      { name: 'tester', token: 'secret' },
-    );
-    return config;
+    const url = new URL(`http://127.0.0.1:${port}`);
+    return { url, hasProxy: false, authenticate: async () => {} };
   }
 
   /** Watches that are open now. */
