@@ -27,7 +27,7 @@ export class Lately {
   }
 
   /** Keys that are not asked for any more take no memory. */
-  retain(keys: ReadonlySet<string>): void {
+  retain(keys: Pick<ReadonlySet<string>, 'has'>): void {
     for (const key of this.#seen.keys()) if (!keys.has(key)) this.#seen.delete(key);
   }
 }

@@ -1,5 +1,5 @@
-// Each second and pool: how many pods, decided purely, written on /scale; those that go are closed first. The only writer of replicas besides the
-// gateways' wake from zero. Every write is guarded by the resourceVersion it was decided on.
+// Each second and pool: how many pods, decided purely, written on /scale; those that go are closed first. The only writer
+// of replicas besides the gateways' wake from zero. Every write is guarded by the resourceVersion it was decided on.
 import type { Clock } from '../../common/clock.ts';
 import type { Logger } from '../../common/log.ts';
 import { durationMs } from '../../crds/common.ts';
@@ -15,7 +15,7 @@ import { Lately } from './lately.ts';
 import type { ControllerMetrics } from './metrics.ts';
 import { closing, type DrainPlan, isClosed, opening, planDrain, releasing } from './plan/drain.ts';
 import { isTerminating } from './plan/pods.ts';
-import { drainFacts, poolActivity } from './plan/pool-activity.ts';
+import { drainFacts, isAtRest, type PoolFacts, poolActivity } from './plan/pool-activity.ts';
 import type { World } from './world.ts';
 
 export interface ScalerOptions {
@@ -40,10 +40,12 @@ export class Scaler {
    * soon. Rejects only when `signal` fires.
    */
   async step(demand: DemandView, signal: AbortSignal): Promise<boolean> {
-    const pools = this.#options.world.pools();
-    this.#needed.retain(new Set(pools.keys()));
+    const { clock, world } = this.#options;
+    const pools = world.pools();
+    this.#needed.retain(pools);
+    const look = { demand, leased: world.leased(clock.now()) };
     const draining = await Promise.all(
-      [...pools].map(([pool, models]) => this.#scale(pool, { models, demand }, signal)),
+      [...pools].map(([pool, models]) => this.#scale(pool, { models, ...look }, signal)),
     );
     signal.throwIfAborted();
     return draining.some(Boolean);
@@ -51,15 +53,15 @@ export class Scaler {
 
   async #scale(
     pool: PoolKey,
-    { models, demand }: { models: readonly ReferenceModel[]; demand: DemandView },
+    { models, demand, leased }: Pick<PoolFacts, 'models' | 'demand' | 'leased'>,
     signal: AbortSignal,
   ): Promise<boolean> {
     const { clock, world } = this.#options;
     const deployment = world.deployments.get(pool);
     if (!deployment?.metadata?.resourceVersion) return false; // not made yet
     const now = clock.now();
-    const leased = world.leased(now);
     const facts = { deployment, models, demand, leased, pods: world.podsOf(pool), pool };
+    if (isAtRest(facts)) return false;
     const decision = decideReplicas(poolActivity(facts, this.#needed, now), now);
     const plan = planDrain(drainFacts(facts, decision.replicas, this.#drainMs(models)), now);
     try {

@@ -56,6 +56,10 @@ export class World {
   readonly pods: Informer<Pod>;
   readonly gatewaySlices: Informer<EndpointSlice>;
   readonly leases: Informer<Lease>;
+  #pools: {
+    of: readonly [models?: readonly ReferenceModel[], classes?: readonly GPUClass[]];
+    found: ReadonlyMap<PoolKey, readonly ReferenceModel[]>;
+  } = { of: [], found: new Map() };
 
   constructor(options: WorldOptions) {
     const { client, clock, log, namespaces, gateways } = options;
@@ -121,18 +125,14 @@ export class World {
       .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
   }
 
-  /** Every pool that has a model, with its models. */
-  pools(): Map<PoolKey, ReferenceModel[]> {
-    const classes = this.classes.list();
-    const pools = new Map<PoolKey, ReferenceModel[]>();
-    for (const model of this.models.list()) {
-      const { pool } = judge(model, classes);
-      if (pool === undefined || isDeleting(model)) continue;
-      const models = pools.get(pool);
-      if (models) models.push(model);
-      else pools.set(pool, [model]);
+  /** Every pool that has a model, with its models; the same map until a model or a class changes. */
+  pools(): ReadonlyMap<PoolKey, readonly ReferenceModel[]> {
+    const [models, classes] = [this.models.list(), this.classes.list()];
+    const { of } = this.#pools;
+    if (of[0] !== models || of[1] !== classes) {
+      this.#pools = { of: [models, classes], found: poolsOf(models, classes) };
     }
-    return pools;
+    return this.#pools.found;
   }
 
   /** The models that a run holds a lease on at that time. */
@@ -151,6 +151,21 @@ export class World {
       [...this.models.unreadable.keys()].some((key) => splitKey(key).namespace === namespace)
     );
   }
+}
+
+function poolsOf(
+  models: readonly ReferenceModel[],
+  classes: readonly GPUClass[],
+): Map<PoolKey, ReferenceModel[]> {
+  const pools = new Map<PoolKey, ReferenceModel[]>();
+  for (const model of models) {
+    const { pool } = judge(model, classes);
+    if (pool === undefined || isDeleting(model)) continue;
+    const members = pools.get(pool);
+    if (members) members.push(model);
+    else pools.set(pool, [model]);
+  }
+  return pools;
 }
 
 export const isDeleting = (model: ReferenceModel): boolean =>

@@ -4,7 +4,7 @@ import { type LinkedSignal, linkSignals, withTimeout } from '../../common/abort.
 import type { Clock } from '../../common/clock.ts';
 import type { Logger } from '../../common/log.ts';
 import type { KubeClient } from './client.ts';
-import { ignoreNotFound, isAlreadyExists, isConflict } from './errors.ts';
+import { ignoreNotFound, isAlreadyExists, isConflict, isNotFound } from './errors.ts';
 import { type Lease, resources } from './resources.ts';
 
 export interface LeaderOptions {
@@ -118,8 +118,26 @@ class Election {
     }
   }
 
-  /** One look at the Lease and, if it is ours or free, one write. True when it is ours now. */
+  /** A Lease that was ours is written at once; else one look and, if it is ours or free, one write. True: ours now. */
   async #attempt(signal: AbortSignal): Promise<boolean> {
+    return (await this.#renew(signal)) || (await this.#claimIfFree(signal));
+  }
+
+  async #renew(signal: AbortSignal): Promise<boolean> {
+    const { client, identity } = this.#options;
+    const lease = this.#seen?.lease;
+    if (lease?.spec?.holderIdentity !== identity) return false;
+    try {
+      const renewed = { ...lease, spec: this.#claim(lease) };
+      this.#note(await client.replace(resources.leases, renewed, signal));
+      return true;
+    } catch (err) {
+      if (isConflict(err) || isNotFound(err)) return false; // somebody wrote to it
+      throw err;
+    }
+  }
+
+  async #claimIfFree(signal: AbortSignal): Promise<boolean> {
     const { client, namespace, name } = this.#options;
     const found = await client
       .get(resources.leases, { namespace, name }, signal)

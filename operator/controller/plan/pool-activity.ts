@@ -20,6 +20,16 @@ export interface PoolFacts {
   leased: ReadonlySet<ModelKey>;
 }
 
+/** Nothing runs, nothing is asked for and nothing has to be there: most pools of a large cluster, most of the time. */
+export const isAtRest = ({ deployment, models, pods, demand, leased }: PoolFacts): boolean =>
+  deployment.spec?.replicas === 0 &&
+  pods.length === 0 &&
+  models.every((model) => {
+    const key = modelKey(model);
+    const asked = demand.models.get(key)?.asked ?? 0;
+    return asked === 0 && model.spec.scaling.minReplicas === 0 && !leased.has(key);
+  });
+
 export function poolActivity(
   { pool, deployment, models, pods, demand, leased }: PoolFacts,
   lately: Lately,

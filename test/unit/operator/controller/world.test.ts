@@ -49,6 +49,20 @@ describe('World', () => {
     );
   });
 
+  it('finds the pools anew when a model has changed, and not before', async () => {
+    await using t = await stage();
+    t.put('a');
+    const world = await t.synced();
+    const before = world.pools();
+
+    const again = world.pools();
+    t.put('a', { placement: 'Dedicated' });
+    await t.until(() => world.pools() !== before);
+
+    assert.equal(again, before);
+    assert.deepEqual([...world.pools().keys()], ['rl/rfm-model-a']);
+  });
+
   it('finds the pods of a pool by its label', async () => {
     await using t = await stage();
     t.server.put('v1/pods', readyPod('pod-1') as never);

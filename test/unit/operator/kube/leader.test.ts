@@ -13,6 +13,8 @@ class Contest implements AsyncDisposable {
   readonly clock = new FakeClock();
   readonly leading = new Set<string>();
   readonly reasons = new Map<string, unknown>();
+  /** Methods of all calls, in order. */
+  readonly calls: string[] = [];
   readonly #ends: Promise<void>[] = [];
   readonly #server: KubeServer;
   readonly #stops: AbortController[] = [];
@@ -23,7 +25,11 @@ class Contest implements AsyncDisposable {
 
   enter(identity: string): { stop: AbortController; ended: Promise<unknown> } {
     const stop = new AbortController();
-    const client = clientOf(this.#server, { clock: this.clock, timeoutMs: 3000 });
+    const client = clientOf(this.#server, {
+      clock: this.clock,
+      timeoutMs: 3000,
+      observe: ({ method }) => this.calls.push(method),
+    });
     const work = async (signal: AbortSignal) => {
       this.leading.add(identity);
       await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
@@ -89,6 +95,33 @@ describe('lead', () => {
 
     assert.equal(first.length, 1);
     assert.deepEqual([...contest.leading], first);
+  });
+
+  it('renews a Lease that it holds with one write and no look', async () => {
+    await using server = await KubeServer.start();
+    await using contest = new Contest(server);
+    contest.enter('a');
+    await contest.until(() => contest.leading.has('a'));
+    const made = contest.calls.length;
+
+    await contest.until(() => contest.calls.length >= made + 5);
+
+    assert.deepEqual(new Set(contest.calls.slice(made)), new Set(['PUT']));
+  });
+
+  it('looks again when somebody else has written to the Lease that it holds', async () => {
+    await using server = await KubeServer.start();
+    await using contest = new Contest(server);
+    contest.enter('a');
+    await contest.until(() => contest.leading.has('a'));
+
+    server.put(collection, { metadata: { name: 'operator', namespace: 'rl', labels: { a: 'b' } } });
+    const made = contest.calls.length;
+    await contest.until(() => contest.calls.slice(made).includes('GET'));
+    await contest.until(() => contest.calls.at(-1) === 'PUT' && contest.calls.at(-2) === 'PUT');
+
+    assert.ok(contest.leading.has('a'));
+    assert.equal(contest.holder(), 'a');
   });
 
   it('gives the Lease back at the end, so that the next need not wait for it to expire', async () => {

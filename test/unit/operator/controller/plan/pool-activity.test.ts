@@ -2,8 +2,13 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type DemandView, unknownDemand } from '../../../../../operator/controller/demand.ts';
 import { Lately } from '../../../../../operator/controller/lately.ts';
-import { drainFacts, poolActivity } from '../../../../../operator/controller/plan/pool-activity.ts';
+import {
+  drainFacts,
+  isAtRest,
+  poolActivity,
+} from '../../../../../operator/controller/plan/pool-activity.ts';
 import type { Pod } from '../../../../../operator/kube/resources.ts';
+import { decideReplicas } from '../../../../../operator/scale.ts';
 import { referenceModel } from '../../../../support/builders.ts';
 import {
   at,
@@ -40,6 +45,43 @@ const crashed: Pod = pod('pod-1', {
   containerStatuses: [
     container({ restartCount: 4, lastState: { terminated: { exitCode: 1, reason: 'Error' } } }),
   ],
+});
+
+describe('a pool at rest', () => {
+  const resting = { ...facts, deployment: deployment(0) };
+  const cases: { name: string; given: Partial<typeof facts>; want: boolean }[] = [
+    { name: 'is one without pods that nobody asks for', given: {}, want: true },
+    {
+      name: 'also while a report is missing',
+      given: { demand: unknownDemand },
+      want: true,
+    },
+    { name: 'is not one that wants a pod', given: { deployment: deployment(1) }, want: false },
+    {
+      name: 'is not one with a pod',
+      given: { pods: [terminating(readyPod())] as never },
+      want: false,
+    },
+    { name: 'is not one that is asked for', given: { demand: asked(1) }, want: false },
+    {
+      name: 'is not one that a run wants warm',
+      given: { leased: new Set(['rl/tiny']) },
+      want: false,
+    },
+    {
+      name: 'is not one that must have pods',
+      given: { models: [referenceModel({ spec: { scaling: { minReplicas: 1 } } })] },
+      want: false,
+    },
+  ];
+  for (const { name, given, want } of cases) {
+    it(name, () => {
+      const its = { ...resting, ...given };
+
+      assert.equal(isAtRest(its), want);
+      if (want) assert.equal(decideReplicas(activity(its), made).replicas, 0);
+    });
+  }
 });
 
 describe('poolActivity', () => {
