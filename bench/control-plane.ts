@@ -45,18 +45,19 @@ async function grow(plane: ControlPlane, from: number, to: number): Promise<void
       ),
     );
   }
-  await eventually(async () => {
-    const text = await plane.kubectl([
-      'get',
-      'rfm',
-      '-A',
-      '-o',
-      'jsonpath={range .items[*]}{.status.conditions[?(@.type=="Available")].status}{"\\n"}{end}',
-    ]);
-    const available = text.split('\n').filter((line) => line === 'True').length;
-    if (available < to) throw new Error(`${available} of ${to} are available`);
-  }, 600_000);
+  while ((await availableModels(plane)) < to) await sleep(3000); // listing them all is work too
   console.log(`${to} models: made and available after ${(Date.now() - startedAt) / 1000} s`);
+}
+
+async function availableModels(plane: ControlPlane): Promise<number> {
+  const text = await plane.kubectl([
+    'get',
+    'rfm',
+    '-A',
+    '-o',
+    'jsonpath={range .items[*]}{.status.conditions[?(@.type=="Available")].status}{"\\n"}{end}',
+  ]);
+  return text.split('\n').filter((line) => line === 'True').length;
 }
 
 async function observe(
@@ -97,7 +98,7 @@ async function edit(plane: ControlPlane, group: number, i: number): Promise<numb
 }
 
 /** Models with pods of their own, all asked for in one moment: until each has a pod. */
-async function wake(plane: ControlPlane): Promise<void> {
+async function wake(plane: ControlPlane, operator: Part): Promise<void> {
   const namespace = 'bench-wake';
   await apply(plane, [fakeNode('bench-1'), fakeNode('bench-2')]);
   await plane.kubectl(['create', 'namespace', namespace]);
@@ -129,6 +130,7 @@ async function wake(plane: ControlPlane): Promise<void> {
   console.log(
     `one after another: request → /scale seen p50 ${at(single, 0.5)}, p95 ${at(single, 0.95)} ms (wanted 100)`,
   );
+  const before = await operator.look();
   const rushAt = Date.now() - startedAt;
   for (const name of together) void hold(`${namespace}/${name}`);
   await eventually(() => {
@@ -143,6 +145,9 @@ async function wake(plane: ControlPlane): Promise<void> {
   console.log(`${woken} models woken at once`);
   console.log(`  request → /scale written: ${figures(scaled.times)}`);
   console.log(`  request → pod created: ${figures(created.times)} (wanted 10000)`);
+  const { cpuSeconds, writes } = await operator.look();
+  const cpu = (cpuSeconds - before.cpuSeconds).toFixed(1);
+  console.log(`  operator until then: ${writes - before.writes} writes, ${cpu} s of a core`);
 }
 
 /** When each object of the namespace was first seen with something to run, after `startedAt`. */
@@ -269,5 +274,5 @@ console.log(`${cpus()[0]?.model ?? 'unknown processor'}, ${availableParallelism(
     made = size;
     await observe(plane, operator, gateway, size);
   }
-  if (hasKwok) await wake(plane);
+  if (hasKwok) await wake(plane, operator);
 }
