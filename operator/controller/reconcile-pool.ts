@@ -1,19 +1,19 @@
 // Pool key → the objects of the pool, made, kept and removed. Level-based: it looks at what is, never at what happened.
-import { createHash } from 'node:crypto';
 import type { Clock } from '../../common/clock.ts';
 import { AppError } from '../../common/errors.ts';
-import { group, type ReferenceModel } from '../../crds/reference-model.ts';
+import type { ReferenceModel } from '../../crds/reference-model.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { ignoreNotFound, isRefused } from '../kube/errors.ts';
-import { type ConfigMap, type Deployment, type Pod, refOf, resources } from '../kube/resources.ts';
+import { type Deployment, type Pod, refOf, resources } from '../kube/resources.ts';
 import { labelNames, objectKey, type PoolKey, poolObjects, splitKey } from '../pool.ts';
 import { judge } from '../verdict.ts';
 import { type Applier, type Child, fieldManager, type Kind } from './apply.ts';
+import { isBehind, telling } from './catalog-news.ts';
 import type { ControllerMetrics } from './metrics.ts';
 import { opening } from './plan/drain.ts';
 import { isTerminating } from './plan/pods.ts';
 import { handOverReplicas } from './replicas.ts';
-import { catalogConfigMap, catalogFile, serviceAccount } from './resources/catalog.ts';
+import { catalogConfigMap, serviceAccount } from './resources/catalog.ts';
 import { poolDeployment } from './resources/deployment.ts';
 import { poolNetworkPolicy } from './resources/network-policy.ts';
 import type { PodSettings, PoolPlan } from './resources/pool-plan.ts';
@@ -21,9 +21,6 @@ import { poolService } from './resources/services.ts';
 import type { Troubles } from './troubles.ts';
 import type { Result } from './workqueue.ts';
 import type { World } from './world.ts';
-
-/** On a pod: the catalog that it was last told of. Writing it makes the kubelet look at the ConfigMap at once. */
-const catalogAnnotation = `${group}/catalog`;
 
 export interface PoolReconcilerOptions {
   world: World;
@@ -137,16 +134,13 @@ export class PoolReconciler {
     }
   }
 
-  /** Pods that do not know the catalog yet. Our own cache must have it: then the kubelet's is about to. */
+  /** Of a catalog that our own cache has: then the kubelet's is about to. */
   async #tellPods({ namespace, pool }: PoolPlan, signal: AbortSignal): Promise<void> {
     const { world } = this.#options;
-    const known = world.configMaps.get(objectKey(namespace, poolObjects(pool).catalog));
-    const hash = known && catalogHash(known);
-    const isOld = (pod: Pod) =>
-      !isTerminating(pod) && pod.metadata?.annotations?.[catalogAnnotation] !== hash;
-    for (const pod of world.podsOf(objectKey(namespace, pool)).filter(isOld)) {
-      const change = { metadata: { annotations: { [catalogAnnotation]: hash } } };
-      await this.#patchPod(pod, change, signal);
+    const catalog = world.configMaps.get(objectKey(namespace, poolObjects(pool).catalog));
+    if (!catalog) return;
+    for (const pod of world.podsOf(objectKey(namespace, pool))) {
+      if (isBehind(pod, catalog)) await this.#patchPod(pod, telling(catalog), signal);
     }
   }
 
@@ -193,9 +187,3 @@ export class PoolReconciler {
     };
   }
 }
-
-const catalogHash = (catalog: ConfigMap): string =>
-  createHash('sha256')
-    .update(catalog.data?.[catalogFile] ?? '')
-    .digest('hex')
-    .slice(0, 16);

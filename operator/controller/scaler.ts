@@ -16,6 +16,7 @@ import type { ControllerMetrics } from './metrics.ts';
 import { closing, type DrainPlan, isClosed, opening, planDrain, releasing } from './plan/drain.ts';
 import { isTerminating } from './plan/pods.ts';
 import { drainFacts, isAtRest, type PoolFacts, poolActivity } from './plan/pool-activity.ts';
+import { scalerFieldManager } from './replicas.ts';
 import type { World } from './world.ts';
 
 export interface ScalerOptions {
@@ -87,7 +88,8 @@ export class Scaler {
     const { replicas } = plan;
     const from = deployment.spec?.replicas ?? 0;
     if (replicas === from) return;
-    const scale = { replicas, resourceVersion: deployment.metadata?.resourceVersion ?? '' };
+    const { resourceVersion = '' } = deployment.metadata ?? {};
+    const scale = { replicas, resourceVersion, fieldManager: scalerFieldManager };
     await client.setScale(resources.deployments, refOf(deployment), scale, signal);
     metrics.scaled(reason);
     log.info({ pool, from, to: replicas, reason }, 'scaled');

@@ -195,10 +195,10 @@ export class KubeClient {
   async setScale<T extends KubeObject>(
     resource: Resource<T>,
     ref: ObjectRef,
-    scale: { replicas: number; resourceVersion: string },
+    scale: { replicas: number; resourceVersion: string; fieldManager: string },
     signal: AbortSignal,
   ): Promise<Scale> {
-    const { replicas, resourceVersion } = scale;
+    const { replicas, resourceVersion, fieldManager } = scale;
     const body = {
       apiVersion: 'autoscaling/v1',
       kind: 'Scale',
@@ -207,7 +207,7 @@ export class KubeClient {
     };
     const path = resourcePath(resource, { ...ref, subresource: 'scale' });
     return resources.scales.parse(
-      await this.#transport.json({ method: 'PUT', path, body }, signal),
+      await this.#transport.json({ method: 'PUT', path, query: { fieldManager }, body }, signal),
     );
   }
 

@@ -50,6 +50,7 @@ export const wake = ({ client }: ControlPlane, namespace: string, pool: string) 
   eventually(async () => {
     const ref = { namespace, name: pool };
     const { metadata } = await client.get(resources.deployments, ref, soon());
-    const scale = { replicas: 1, resourceVersion: metadata?.resourceVersion ?? '' };
+    const { resourceVersion = '' } = metadata ?? {};
+    const scale = { replicas: 1, resourceVersion, fieldManager: 'refmodel-gateway' };
     await client.setScale(resources.deployments, ref, scale, soon());
   });

@@ -114,7 +114,7 @@ export class KubernetesBackend implements Backend {
       if ((scale.spec?.replicas ?? 0) > 0) return;
       const resourceVersion = scale.metadata?.resourceVersion ?? '';
       try {
-        const wanted = { replicas: 1, resourceVersion };
+        const wanted = { replicas: 1, resourceVersion, fieldManager };
         await this.#client.setScale(resources.deployments, ref, wanted, signal);
         return;
       } catch (err) {

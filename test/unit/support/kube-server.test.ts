@@ -57,7 +57,8 @@ describe('KubeServer', () => {
       spec: { replicas: 0, paused: true },
     });
     const { metadata } = await client.getScale(deployments, ref, never);
-    const scale = { replicas: 4, resourceVersion: metadata?.resourceVersion ?? '' };
+    const { resourceVersion = '' } = metadata ?? {};
+    const scale = { replicas: 4, resourceVersion, fieldManager: 'test' };
 
     const model = await client.patchStatus(referenceModels, ref, { replicas: 2 }, never);
     await client.setScale(deployments, ref, scale, never);

@@ -49,6 +49,15 @@ describe('Scaler', () => {
     return { ...kit, put, clock, scaler, now, world, traffic };
   }
 
+  it('owns the replicas that it writes, so that nobody has to hand them over', async () => {
+    await using t = await stage(1);
+
+    await t.scaler.step(asked(5), never);
+
+    const [write] = t.writes().filter(({ path }) => path.endsWith('/scale'));
+    assert.equal(write?.query.get('fieldManager'), 'refmodel-scaler');
+  });
+
   it('adds pods for what is asked, gives up those not needed for long, and all when nobody asks', async () => {
     await using t = await stage(1);
 

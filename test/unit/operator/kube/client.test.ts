@@ -64,7 +64,8 @@ describe('KubeClient', () => {
     const client = clientOf(server);
     server.put('apps/v1/deployments', { metadata: { ...ref }, spec: { replicas: 0 } });
     const { metadata } = await client.getScale(deployments, ref, never);
-    const scale = { replicas: 1, resourceVersion: metadata?.resourceVersion ?? '' };
+    const { resourceVersion = '' } = metadata ?? {};
+    const scale = { replicas: 1, resourceVersion, fieldManager: 'test' };
 
     const scaled = await client.setScale(deployments, ref, scale, never);
     const again = client.setScale(deployments, ref, { ...scale, replicas: 0 }, never);
