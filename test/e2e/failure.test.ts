@@ -81,6 +81,14 @@ const restart = async (deployment: string, where = system) => {
   await kubectl(['rollout', 'restart', '-n', where, `deployment/${deployment}`]);
   await kubectl(['rollout', 'status', '-n', where, `deployment/${deployment}`, '--timeout=170s']);
 };
+/** Until the pods that are too many are gone. */
+async function scaleOperator(replicas: number): Promise<void> {
+  await kubectl(['scale', '-n', system, 'deployment/refmodel-operator', `--replicas=${replicas}`]);
+  await eventually(async () => {
+    const pods = await get('pods', system, 'app.kubernetes.io/component=operator');
+    assert.ok(pods.length <= replicas, `${pods.length} operators`);
+  }, 60_000);
+}
 const settled = () =>
   Promise.all(
     ['gateway', 'operator'].map((part) =>
@@ -226,6 +234,18 @@ describe('failures on a cluster', { skip }, () => {
     await settled();
   });
 
+  it('wakes a model while no operator runs', async () => {
+    await apply(manifest('alone', { gpuClass: 'e2e-a', placement: 'Dedicated' }));
+    await reason('alone', 'Available', 'OnDemand');
+    await scaleOperator(0);
+    try {
+      assert.equal(await ask('alone'), 200);
+    } finally {
+      await scaleOperator(2);
+      await settled();
+    }
+  });
+
   it('keeps a model warm for a lease, from before the first request, and lets it go afterwards', async () => {
     await apply(
       manifest('leased', {
@@ -285,8 +305,6 @@ describe('failures on a cluster', { skip }, () => {
   });
 
   it('deletes models, classes and namespaces in any order, with the operator up or down', async () => {
-    const scale = (replicas: number) =>
-      kubectl(['scale', '-n', system, 'deployment/refmodel-operator', `--replicas=${replicas}`]);
     const name = 'e2e-gone';
     await kubectl(['create', 'namespace', name]);
     const gone = {
@@ -298,10 +316,10 @@ describe('failures on a cluster', { skip }, () => {
       assert.equal((await get('deployments', name)).length, 1, 'no pool yet');
     });
     await kubectl(['delete', 'gpuclass', 'e2e-a', '--timeout=30s']);
-    await scale(0);
+    await scaleOperator(0);
     await kubectl(['delete', 'namespace', name, '--timeout=60s']);
     await kubectl(['delete', 'rfm', 'cold', '-n', namespace, '--timeout=30s']);
-    await scale(2);
+    await scaleOperator(2);
     await settled();
 
     await eventually(async () => {

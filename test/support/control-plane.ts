@@ -15,7 +15,7 @@ import { controllerConfig } from '../../operator/controller/config.ts';
 import { build } from '../../operator/controller/main.ts';
 import { ControllerMetrics } from '../../operator/controller/metrics.ts';
 import type { DemandReport } from '../../operator/demand.ts';
-import { fromKubeConfig } from '../../operator/kube/api-server.ts';
+import { type ApiServer, fromKubeConfig } from '../../operator/kube/api-server.ts';
 import { KubeClient } from '../../operator/kube/client.ts';
 import { isNotFound } from '../../operator/kube/errors.ts';
 import type { KubeObject, Resource } from '../../operator/kube/resources.ts';
@@ -41,6 +41,8 @@ export const hasKwok = process.env['REFMODEL_TEST_KUBECONFIG'] === undefined;
 export interface ControlPlane extends AsyncDisposable {
   client: KubeClient;
   kubeconfig: string;
+  /** A client of somebody else, a ServiceAccount for instance; `close` it. */
+  clientOf(user: string): KubeClient;
   /** kubectl against it; what it printed, stderr included. Rejects when it fails. */
   kubectl(args: string[], input?: string): Promise<string>;
 }
@@ -58,12 +60,18 @@ export async function startControlPlane(): Promise<ControlPlane> {
   const kubeconfig = given ?? (await up()).stdout.trim();
   const config = new KubeConfig();
   config.loadFromFile(kubeconfig);
-  const client = new KubeClient({
-    server: fromKubeConfig(config),
-    clock: systemClock,
-    timeoutMs: 10_000,
-    userAgent: 'test',
-  });
+  const connect = (server: ApiServer) =>
+    new KubeClient({ server, clock: systemClock, timeoutMs: 10_000, userAgent: 'test' });
+  const admin = fromKubeConfig(config);
+  const client = connect(admin);
+  const clientOf = (user: string) =>
+    connect({
+      ...admin,
+      async authenticate(options) {
+        await admin.authenticate(options);
+        options.headers['impersonate-user'] = user;
+      },
+    });
   const kubectl = async (args: string[], input?: string) => {
     const call = run(programPath('kubectl'), ['--kubeconfig', kubeconfig, ...args], {
       maxBuffer: 16 << 20,
@@ -80,6 +88,7 @@ export async function startControlPlane(): Promise<ControlPlane> {
   ]);
   return {
     client,
+    clientOf,
     kubeconfig,
     kubectl,
     async [Symbol.asyncDispose]() {
