@@ -72,6 +72,14 @@ export const gpuClassSpec = z.object({
     'Memory that the cache of models may fill, for instance "70Gi": of the GPU with CUDA, else of the machine.',
   ),
   maxModels: z.int().min(1).max(64).default(2).describe('Models that a pod holds at most.'),
+  maxStarting: z
+    .int()
+    .min(1)
+    .max(1000)
+    .optional()
+    .describe(
+      'Pods of one namespace that start at a time; others wait for their turn. Default: any number.',
+    ),
   nodeSelector: z
     .record(z.string().max(316), z.string().max(63))
     .optional()

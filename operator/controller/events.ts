@@ -99,7 +99,7 @@ function aboutLoaded(
   return is.reason === 'Starting' && hasSlept ? waking() : undefined;
 }
 
-const slept = ['ScaledToZero', 'NotRequested'];
+const slept = ['ScaledToZero', 'NotRequested', 'Queued'];
 
 export interface RecorderOptions {
   client: KubeClient;

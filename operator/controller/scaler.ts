@@ -3,11 +3,12 @@
 import type { Clock } from '../../common/clock.ts';
 import type { Logger } from '../../common/log.ts';
 import { durationMs } from '../../crds/common.ts';
+import type { GPUClass } from '../../crds/gpu-class.ts';
 import type { ReferenceModel } from '../../crds/reference-model.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { isConflict, isNotFound } from '../kube/errors.ts';
 import { type Deployment, type Pod, refOf, resources } from '../kube/resources.ts';
-import type { PoolKey } from '../pool.ts';
+import { type PoolKey, splitKey } from '../pool.ts';
 import { decideReplicas, type ScaleReason } from '../scale.ts';
 import { judge } from '../verdict.ts';
 import type { DemandView } from './demand.ts';
@@ -16,6 +17,7 @@ import type { ControllerMetrics } from './metrics.ts';
 import { closing, type DrainPlan, isClosed, opening, planDrain, releasing } from './plan/drain.ts';
 import { isTerminating } from './plan/pods.ts';
 import { drainFacts, isAtRest, type PoolFacts, poolActivity } from './plan/pool-activity.ts';
+import { type StartingPool, StartRoom } from './plan/start-room.ts';
 import { scalerFieldManager } from './replicas.ts';
 import type { World } from './world.ts';
 
@@ -44,7 +46,8 @@ export class Scaler {
     const { clock, world } = this.#options;
     const pools = world.pools();
     this.#needed.retain(pools);
-    const look = { demand, leased: world.leased(clock.now()) };
+    const room = new StartRoom(this.#starting(pools));
+    const look = { demand, leased: world.leased(clock.now()), room };
     const draining = await Promise.all(
       [...pools].map(([pool, models]) => this.#scale(pool, { models, ...look }, signal)),
     );
@@ -54,25 +57,41 @@ export class Scaler {
 
   async #scale(
     pool: PoolKey,
-    { models, demand, leased }: Pick<PoolFacts, 'models' | 'demand' | 'leased'>,
+    { room, ...look }: Pick<PoolFacts, 'models' | 'demand' | 'leased'> & { room: StartRoom },
     signal: AbortSignal,
   ): Promise<boolean> {
-    const { clock, world } = this.#options;
+    const { world } = this.#options;
     const deployment = world.deployments.get(pool);
     if (!deployment?.metadata?.resourceVersion) return false; // not made yet
-    const now = clock.now();
-    const facts = { deployment, models, demand, leased, pods: world.podsOf(pool), pool };
+    const pods = world.podsOf(pool);
+    const facts = { ...look, deployment, pods, pool };
     if (isAtRest(facts)) return false;
-    const decision = decideReplicas(poolActivity(facts, this.#needed, now), now);
-    const plan = planDrain(drainFacts(facts, decision.replicas, this.#drainMs(models)), now);
+    const { plan, reason } = this.#plan(facts, room);
     try {
-      await this.#carryOut(plan, { pool, deployment, reason: decision.reason }, signal);
+      await this.#carryOut(plan, { pool, deployment, reason }, signal);
     } catch (err) {
       if (!signal.aborted && !isConflict(err) && !isNotFound(err)) {
         this.#options.log.error({ err, pool }, 'cannot scale');
       } // the next look decides anew
     }
-    return plan.close.length > 0 || facts.pods.some((pod) => isClosed(pod) && !isTerminating(pod));
+    return plan.close.length > 0 || pods.some((pod) => isClosed(pod) && !isTerminating(pod));
+  }
+
+  #plan(facts: PoolFacts, room: StartRoom): { plan: DrainPlan; reason: ScaleReason } {
+    const { pool, deployment, models, pods } = facts;
+    const now = this.#options.clock.now();
+    const { replicas: wanted, reason } = decideReplicas(
+      poolActivity(facts, this.#needed, now),
+      now,
+    );
+    const gpuClass = this.#classOf(models);
+    const plan = planDrain(drainFacts(facts, wanted, drainMs(gpuClass)), now);
+    const from = deployment.spec?.replicas ?? 0;
+    const more = plan.replicas - from;
+    if (more <= 0) return { plan, reason };
+    const { namespace } = splitKey(pool);
+    const granted = room.take({ namespace, gpuClass, deployment, pods }, more);
+    return { plan: { ...plan, replicas: from + granted }, reason };
   }
 
   /** Pods are marked before the Deployment is asked for fewer or more. */
@@ -101,8 +120,25 @@ export class Scaler {
     metrics.wrote('Pod', 'patch');
   }
 
-  #drainMs([first]: readonly ReferenceModel[]): number {
-    const { gpuClass } = first ? judge(first, this.#options.world.classes.list()) : {};
-    return durationMs(gpuClass?.spec.rollout.drainTimeout ?? '2m'); // of a class that is gone: the default
+  /** The pools of classes that bound how many pods start at a time. */
+  *#starting(pools: ReturnType<World['pools']>): Generator<StartingPool> {
+    const { world } = this.#options;
+    if (world.classes.list().every(({ spec }) => spec.maxStarting === undefined)) return;
+    for (const [pool, models] of pools) {
+      const deployment = world.deployments.get(pool);
+      if (!deployment?.spec?.replicas) continue;
+      const { namespace } = splitKey(pool);
+      const gpuClass = this.#classOf(models);
+      yield { namespace, gpuClass, deployment, pods: world.podsOf(pool) };
+    }
+  }
+
+  /** Undefined for one that is gone. */
+  #classOf([first]: readonly ReferenceModel[]): GPUClass | undefined {
+    return first && judge(first, this.#options.world.classes.list()).gpuClass;
   }
 }
+
+/** Of a class that is gone: the default. */
+const drainMs = (gpuClass: GPUClass | undefined): number =>
+  durationMs(gpuClass?.spec.rollout.drainTimeout ?? '2m');

@@ -4,13 +4,14 @@
 // |---------------------------------------------------------------|---------|-----------------------|
 // | not accepted                                                  | False   | NotAccepted           |
 // | a pod holds it                                                | True    | Resident              |
-// | no pods; asked for now / before / never                       | False   | Starting / ScaledToZero / NotRequested |
+// | no pods; asked for now / before / never                       | False   | Starting or Queued / ScaledToZero / NotRequested |
 // | a pod loads it                                                | False   | Downloading, Converting or Loading |
 // | a pod failed to load it                                       | False   | LoadFailed            |
 // | pods are ready, none is reported                              | as it was, else Unknown NoReport |
 // | a pod reports, it was in memory, its pod lives / is gone      | False   | Evicted / PodLost     |
 // | asked for, or preload                                         | False   | Starting              |
 // | neither                                                       | False   | Evicted or PodLost as it was, else NotRequested |
+import type { GPUClass } from '../../../crds/gpu-class.ts';
 import { isLoading } from '../../../server/contract.ts';
 import {
   type Finding,
@@ -45,11 +46,19 @@ const starting = no('Starting', 'a pod is starting for it');
 
 function asleep(facts: ModelFacts): Finding {
   const { idleTimeout } = facts.model.spec.scaling;
-  if (facts.asked > 0) return starting;
+  if (facts.asked > 0) return queued(facts.verdict.gpuClass) ?? starting;
   const wasAsked = facts.model.status?.lastRequestTime !== undefined || facts.lastActivity > 0;
   return wasAsked
     ? no('ScaledToZero', `no request for ${idleTimeout}; the next one starts a pod`)
     : no('NotRequested', 'the first request starts a pod');
+}
+
+/** Where the operator alone starts pods, in turns. */
+function queued(gpuClass: GPUClass | undefined): Finding | undefined {
+  const most = gpuClass?.spec.maxStarting;
+  if (most === undefined) return undefined;
+  const name = gpuClass?.metadata.name;
+  return no('Queued', `its turn comes: of GPUClass "${name}" ${most} pods at most start at a time`);
 }
 
 /** Pods are there, and none that reports has anything to say about the model. */

@@ -8,10 +8,17 @@ import type { ReferenceModel } from '../../../crds/reference-model.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import { ignoreNotFound, isConflict } from '../../kube/errors.ts';
 import { Informer } from '../../kube/informer.ts';
-import { type EndpointSlice, type Lease, resources } from '../../kube/resources.ts';
+import { type EndpointSlice, type Lease, type ObjectRef, resources } from '../../kube/resources.ts';
 import { currentLeases, leaseName, leaseObject, leaseSelector } from '../../kube/run-lease.ts';
 import type { RunLease } from '../../lease.ts';
-import { labelNames, type ModelKey, type PoolKey, splitKey } from '../../pool.ts';
+import {
+  classOf,
+  labelNames,
+  type ModelKey,
+  modelKey,
+  type PoolKey,
+  splitKey,
+} from '../../pool.ts';
 import type { Backend, BackendChange, Endpoint, GatewayModel } from '../backend.ts';
 import { Listeners } from './listeners.ts';
 import {
@@ -108,7 +115,12 @@ export class KubernetesBackend implements Backend {
   }
 
   async wake(pool: PoolKey, signal: AbortSignal): Promise<void> {
-    const ref = splitKey(pool);
+    if (this.#isBounded(pool)) return; // the operator counts what starts, and sees who waits here
+    await this.#raise(splitKey(pool), signal);
+  }
+
+  /** From zero to one. */
+  async #raise(ref: ObjectRef, signal: AbortSignal): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       const scale = await this.#client.getScale(resources.deployments, ref, signal);
       if ((scale.spec?.replicas ?? 0) > 0) return;
@@ -141,13 +153,27 @@ export class KubernetesBackend implements Backend {
   }
 
   trouble(pool: PoolKey): string | undefined {
-    const ofPool = this.#models.list().filter((model) => {
-      const { namespace, name } = model.metadata;
-      return this.#view.get(`${namespace}/${name}`)?.pool === pool;
+    const conditions = this.#modelsOf(pool).flatMap((model) =>
+      (['Degraded', 'Loaded'] as const).flatMap((type) => conditionOf(model, type) ?? []),
+    );
+    const told =
+      conditions.find(({ type, status }) => type === 'Degraded' && status === 'True') ??
+      conditions.find(({ reason }) => reason === 'Queued');
+    return told && `${told.reason}: ${told.message}`;
+  }
+
+  #modelsOf(pool: PoolKey): ReferenceModel[] {
+    return this.#models.list().filter((model) => this.#view.get(modelKey(model))?.pool === pool);
+  }
+
+  /** Its class says how many pods start at a time. */
+  #isBounded(pool: PoolKey): boolean {
+    const classes = this.#classes.list();
+    if (classes.every(({ spec }) => spec.maxStarting === undefined)) return false;
+    return this.#modelsOf(pool).some((model) => {
+      const found = classOf(model, classes);
+      return 'gpuClass' in found && found.gpuClass.spec.maxStarting !== undefined;
     });
-    const conditions = ofPool.map((model) => conditionOf(model, 'Degraded'));
-    const degraded = conditions.find((condition) => condition?.status === 'True');
-    return degraded && `${degraded.reason}: ${degraded.message}`;
   }
 
   #updateModels(keys: readonly ModelKey[]): void {

@@ -49,6 +49,24 @@ describe('Scaler', () => {
     return { ...kit, put, clock, scaler, now, world, traffic };
   }
 
+  it('starts no more pods at a time than the class says, and the others in their turn', async () => {
+    await using t = await stage(1);
+    t.server.put('refmodel.dev/v1alpha1/gpuclasses', classManifest({ spec: { maxStarting: 1 } }));
+    const world = t.world;
+    await t.until(() => world.classes.get('cpu')?.spec.maxStarting === 1);
+
+    await t.scaler.step(asked(9), never);
+    const first = t.now();
+    await t.until(() => world.deployments.get(pool)?.spec?.replicas === 2);
+    await t.scaler.step(asked(9), never);
+    const still = t.now();
+    t.server.put('v1/pods', readyPod('pod-2') as never);
+    await t.until(() => world.podsOf(pool).length === 2);
+    await t.scaler.step(asked(9), never);
+
+    assert.deepEqual([first, still, t.now()], [2, 2, 3]);
+  });
+
   it('owns the replicas that it writes, so that nobody has to hand them over', async () => {
     await using t = await stage(1);
 

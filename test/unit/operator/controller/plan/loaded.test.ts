@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { ModelFacts } from '../../../../../operator/controller/plan/facts.ts';
 import { loaded } from '../../../../../operator/controller/plan/loaded.ts';
-import { referenceModel } from '../../../../support/builders.ts';
+import { judge } from '../../../../../operator/verdict.ts';
+import { gpuClass, referenceModel } from '../../../../support/builders.ts';
 import {
   deployment,
   factsOf,
@@ -32,6 +33,16 @@ const table: { name: string; given: ModelFacts; want: string }[] = [
     name: 'it is asked for and its pod is not made yet',
     given: factsOf({ asked: 1, lastActivity: made }),
     want: 'False Starting',
+  },
+  {
+    name: 'it is asked for and other pods of its class start first',
+    given: factsOf({
+      asked: 1,
+      verdict: judge(referenceModel({ spec: { gpuClass: 'cpu' } }), [
+        gpuClass({ spec: { maxStarting: 1 } }),
+      ]),
+    }),
+    want: 'False Queued',
   },
   {
     name: 'its pods went after requests',

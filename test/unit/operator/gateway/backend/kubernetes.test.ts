@@ -244,6 +244,18 @@ describe('KubernetesBackend', () => {
     assert.deepEqual(writes(test.server), []);
   });
 
+  it('leaves the wake to the operator where a class says how many pods start at a time', async () => {
+    await using test = await setup();
+    test.server.put(classes, classManifest({ spec: { maxStarting: 1 } }));
+    test.server.put(models, modelManifest({ spec: { gpuClass: 'cpu' } }));
+    test.server.put(deployments, deployment(0));
+    await test.begin();
+
+    await test.backend.wake(pool, never);
+
+    assert.equal(replicas(test.server), 0);
+  });
+
   it('looks again after a conflict, and never lowers what another wrote', async () => {
     await using test = await setup();
     test.server.put(deployments, deployment(0));
@@ -261,6 +273,22 @@ describe('KubernetesBackend', () => {
     await using test = await setup();
 
     await assert.rejects(test.backend.wake(pool, never), { code: 'KUBERNETES_API' });
+  });
+
+  it('tells that a pool waits for its turn to start', async () => {
+    await using test = await setup();
+    test.server.put(classes, defaultClass);
+    const queued = {
+      type: 'Loaded',
+      status: 'False',
+      reason: 'Queued',
+      message: 'its turn comes',
+      lastTransitionTime: '2026-01-01T00:00:00Z',
+    };
+    test.server.put(models, modelManifest({ status: { conditions: [queued] } }));
+    await test.begin();
+
+    assert.equal(test.backend.trouble(pool), 'Queued: its turn comes');
   });
 
   it('tells the trouble of a pool from the Degraded condition of its models', async () => {
