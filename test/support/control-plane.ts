@@ -15,10 +15,15 @@ import { controllerConfig } from '../../operator/controller/config.ts';
 import { build } from '../../operator/controller/main.ts';
 import { ControllerMetrics } from '../../operator/controller/metrics.ts';
 import type { DemandReport } from '../../operator/demand.ts';
-import { type ApiServer, fromKubeConfig } from '../../operator/kube/api-server.ts';
+import {
+  type ApiServer,
+  type CallOptions,
+  fromKubeConfig,
+} from '../../operator/kube/api-server.ts';
 import { KubeClient } from '../../operator/kube/client.ts';
 import { isNotFound } from '../../operator/kube/errors.ts';
 import type { KubeObject, Resource } from '../../operator/kube/resources.ts';
+import type { ApiCall } from '../../operator/kube/transport.ts';
 
 const run = promisify(execFile);
 const scripts = join(import.meta.dirname, '../cluster');
@@ -41,8 +46,8 @@ export const hasKwok = process.env['REFMODEL_TEST_KUBECONFIG'] === undefined;
 export interface ControlPlane extends AsyncDisposable {
   client: KubeClient;
   kubeconfig: string;
-  /** A client of somebody else, a ServiceAccount for instance; `close` it. */
-  clientOf(user: string): KubeClient;
+  /** Another client, of somebody else if one is named, that tells of its calls; `close` it. */
+  clientOf(user?: string, observe?: (call: ApiCall) => void): KubeClient;
   /** kubectl against it; what it printed, stderr included. Rejects when it fails. */
   kubectl(args: string[], input?: string): Promise<string>;
 }
@@ -60,18 +65,17 @@ export async function startControlPlane(): Promise<ControlPlane> {
   const kubeconfig = given ?? (await up()).stdout.trim();
   const config = new KubeConfig();
   config.loadFromFile(kubeconfig);
-  const connect = (server: ApiServer) =>
-    new KubeClient({ server, clock: systemClock, timeoutMs: 10_000, userAgent: 'test' });
+  const connect = (server: ApiServer, observe?: (call: ApiCall) => void) =>
+    new KubeClient({ server, clock: systemClock, timeoutMs: 10_000, userAgent: 'test', observe });
   const admin = fromKubeConfig(config);
   const client = connect(admin);
-  const clientOf = (user: string) =>
-    connect({
-      ...admin,
-      async authenticate(options) {
-        await admin.authenticate(options);
-        options.headers['impersonate-user'] = user;
-      },
-    });
+  const clientOf = (user?: string, observe?: (call: ApiCall) => void) => {
+    const authenticate = async (options: CallOptions) => {
+      await admin.authenticate(options);
+      if (user !== undefined) options.headers['impersonate-user'] = user;
+    };
+    return connect({ ...admin, authenticate }, observe);
+  };
   const kubectl = async (args: string[], input?: string) => {
     const call = run(programPath('kubectl'), ['--kubeconfig', kubeconfig, ...args], {
       maxBuffer: 16 << 20,
@@ -163,8 +167,12 @@ export interface RunningOperator extends AsyncDisposable {
   writes(): Promise<Record<string, number>>;
 }
 
-/** The operator in this process, against a real API server. Works in `namespace` alone. */
-export function startOperator(plane: ControlPlane, namespace: string): RunningOperator {
+/** The operator in this process, against a real API server. Works in `namespace` alone, and ends `client`. */
+export function startOperator(
+  plane: ControlPlane,
+  namespace: string,
+  client: KubeClient = plane.clientOf(),
+): RunningOperator {
   const config = parseConfig(controllerConfig, {
     REFMODEL_NAMESPACE: namespace,
     REFMODEL_NAMESPACES: namespace,
@@ -173,15 +181,7 @@ export function startOperator(plane: ControlPlane, namespace: string): RunningOp
     REFMODEL_LEASE_RETRY_MS: '100',
     REFMODEL_DEMAND_INTERVAL_MS: '200',
   });
-  const kube = new KubeConfig();
-  kube.loadFromFile(plane.kubeconfig);
   const metrics = new ControllerMetrics();
-  const client = new KubeClient({
-    server: fromKubeConfig(kube),
-    clock: systemClock,
-    timeoutMs: 10_000,
-    userAgent: 'refmodel-operator',
-  });
   const log = createLogger('operator', process.env['TEST_LOG'] === '1' ? 'debug' : 'silent', 2);
   const operator = build(config, { client, log, metrics });
   const stop = new AbortController();

@@ -29,13 +29,18 @@ export async function stage(plane: ControlPlane) {
 }
 
 /** Waits until a condition of a model has the reason; then the model. */
-export const reason = (get: () => Promise<ReferenceModel>, type: string, wanted: string) =>
+export const reason = (
+  get: () => Promise<ReferenceModel>,
+  type: string,
+  wanted: string,
+  timeoutMs?: number,
+) =>
   eventually(async () => {
     const model = await get();
     const found = model.status?.conditions?.find((condition) => condition.type === type);
     assert.equal(found?.reason, wanted, JSON.stringify(model.status));
     return model;
-  });
+  }, timeoutMs);
 
 /** Waits until the operator has nothing more to write for a pool: the hash comes last, after the hand-over. */
 export const atRest = ({ client }: ControlPlane, namespace: string, pool: string) =>
