@@ -43,6 +43,7 @@ export async function controllerKit({ traffic }: { traffic?: PoolTraffic } = {})
     endpoints: [{ addresses: ['127.0.0.1'] }],
     ports: [{ port }],
   });
+  const metrics = new ControllerMetrics();
   const stop = new AbortController();
   let ended: Promise<unknown> = Promise.resolve();
 
@@ -55,6 +56,12 @@ export async function controllerKit({ traffic }: { traffic?: PoolTraffic } = {})
     ...kit,
     statusOf,
     reasonOf,
+    /** Runs of one queue so far, those that wrote nothing among them. */
+    async runs(queue: 'pool' | 'model'): Promise<number> {
+      const text = await metrics.registry.metrics();
+      const found = new RegExp(`reconcile_seconds_count{queue="${queue}"} (\\d+)`).exec(text);
+      return Number(found?.[1] ?? 0);
+    },
     putModel: (name: string, spec: object = {}, metadata: object = {}) =>
       server.put(
         collections.models,
@@ -75,7 +82,7 @@ export async function controllerKit({ traffic }: { traffic?: PoolTraffic } = {})
         client,
         clock: systemClock,
         log: silentLogger,
-        metrics: new ControllerMetrics(),
+        metrics,
         settings: {
           images: { CPU: 'refmodel:1', CUDA: 'refmodel:1-cuda', WebGPU: 'refmodel:1' },
           imagePullPolicy: 'IfNotPresent',

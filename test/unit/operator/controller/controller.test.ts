@@ -86,6 +86,39 @@ describe('Controller', () => {
     assert.equal(replicasOf(t), 1);
   });
 
+  it('follows an edit of minReplicas and of maxReplicas at once', async () => {
+    await using t = await controllerKit();
+    t.putClass();
+    t.putModel('tiny');
+    await t.start();
+    await t.reason('tiny', 'Available', 'OnDemand');
+
+    t.putModel('tiny', { scaling: { minReplicas: 2, maxReplicas: 3 } });
+    await t.until(() => replicasOf(t) === 2);
+    t.putModel('tiny', { scaling: { minReplicas: 1, maxReplicas: 1 } });
+    await t.until(() => replicasOf(t) === 1);
+  });
+
+  it('looks at no other pool when the last model of one is deleted', async () => {
+    await using t = await controllerKit();
+    t.putClass();
+    const others = Array.from({ length: 20 }, (_, i) => `own-${i}`);
+    for (const name of ['tiny', ...others]) t.putModel(name, { placement: 'Dedicated' });
+    await t.start();
+    for (const name of ['tiny', ...others]) await t.reason(name, 'Available', 'OnDemand');
+    const name = 'rfm-model-tiny';
+    await t.until(() => t.world.deployments.get(`rl/${name}`) !== undefined);
+    const before = { pools: await t.runs('pool'), models: await t.runs('model') };
+
+    t.server.remove(collections.models, 'tiny', 'rl');
+    await t.until(() => t.server.get(deployments, name, 'rl') === undefined);
+    await t.until(() => t.world.deployments.get(`rl/${name}`) === undefined);
+
+    // The pool, once for each of its objects that goes, and the model itself.
+    assert.ok((await t.runs('pool')) - before.pools < 10, 'it looked at other pools');
+    assert.ok((await t.runs('model')) - before.models < 10, 'it looked at other models');
+  });
+
   it('makes again what somebody deleted', async () => {
     await using t = await controllerKit();
     t.putClass();
