@@ -9,6 +9,7 @@ fail() { say "$*"; exit 1; }
 namespace=${REFMODEL_E2E_NAMESPACE:-rl}
 image=${REFMODEL_E2E_IMAGE:-refmodel.local/refmodel:e2e}
 client=${REFMODEL_E2E_CLIENT_IMAGE:-refmodel.local/client:e2e}
+previous=${REFMODEL_E2E_PREVIOUS:-} # folder of a chart, and image, to upgrade from
 cluster=(env) # what stands before a command that talks to the cluster
 work=
 test_flags=(--import tsx --test --test-concurrency=1 --test-timeout=900000)
@@ -28,7 +29,7 @@ install_tools() {
 start_cluster() { # with the image of the built project, one with curl, and the folder of models
   work=$(mktemp -d)
   chmod 755 "$work"
-  trap 'status=$?; [ $status = 0 ] || show_logs; test/cluster/down.sh; rm -rf "$work"; exit $status' EXIT
+  trap 'status=$?; [ $status = 0 ] || show_logs; test/cluster/down.sh; forget_previous; rm -rf "$work"; exit $status' EXIT
   test/cluster/down.sh
   test/cluster/up.sh >/dev/null
   cluster=(test/cluster/run.sh)
@@ -40,6 +41,23 @@ start_cluster() { # with the image of the built project, one with curl, and the 
   cp -r examples/models/* test/golden/* "$work/models/"
   chmod -R a+rX "$work/models"
 }
+
+make_previous() { # the commit before this one, from git's own copy of it
+  local folder=$work/previous
+  git rev-parse -q --verify HEAD~1 >/dev/null 2>&1 || { say "no upgrade from the commit before: it is not in this clone"; return; }
+  git worktree add -q --detach "$folder" HEAD~1
+  if cmp -s package-lock.json "$folder/package-lock.json"; then
+    ln -s "$PWD/node_modules" "$folder/node_modules"
+  else
+    npm ci --prefix "$folder" --no-audit --no-fund --silent
+  fi
+  (cd "$folder" && npm run --silent build)
+  mkdir "$work/previous-image"
+  "$folder/scripts/image-root.sh" "$work/previous-image"
+  test/cluster/image.sh refmodel.local/refmodel:previous "$work/previous-image" /usr/local/bin/node /app/dist/refmodel.js
+  previous="$folder/charts/refmodel refmodel.local/refmodel:previous"
+}
+forget_previous() { [ ! -e "$work/previous" ] || git worktree remove --force "$work/previous"; }
 
 api_server() { # its process id, where the cluster is our own
   [ -z "$work" ] || cut -d' ' -f1 "${REFMODEL_CLUSTER_DIR:-${TMPDIR:-/tmp}/refmodel-cluster}/pids/kube-apiserver"
@@ -112,6 +130,7 @@ else
   test/cluster/build.sh
   node "${test_flags[@]}" test/e2e/control-plane-*.test.ts # on a control plane of their own, on loopback
   start_cluster
+  make_previous
 fi
 make_namespaces
 [ -z "$work" ] || make_volume
@@ -120,3 +139,5 @@ kubectl wait --for=condition=Ready pod/client -n "$namespace" --timeout=60s
 REFMODEL_E2E_NAMESPACE=$namespace "${cluster[@]}" node "${test_flags[@]}" test/e2e/story.test.ts
 REFMODEL_E2E_NAMESPACE=$namespace REFMODEL_E2E_APISERVER_PID=$(api_server) \
   "${cluster[@]}" node "${test_flags[@]}" test/e2e/failure.test.ts
+REFMODEL_E2E_NAMESPACE=$namespace REFMODEL_E2E_IMAGE=$image REFMODEL_E2E_PREVIOUS=$previous \
+  "${cluster[@]}" node "${test_flags[@]}" test/e2e/lifecycle.test.ts

@@ -1,113 +1,35 @@
 // What breaks in a week-long run, on a real cluster: parts are rolled and killed, the API server stalls, classes and
 // models go. Needs what story.test.ts needs, and to reach Services from this process: on other clusters it is skipped.
 import assert from 'node:assert/strict';
-import { lookup } from 'node:dns/promises';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { apply, get, getOne, type KubeObject, killHard, kubectl } from '../support/cluster.ts';
+import { apply, get, killHard, kubectl } from '../support/cluster.ts';
 import { eventually } from '../support/eventually.ts';
-import { Load, type LoadResult } from '../support/load.ts';
+import {
+  ask,
+  classManifest,
+  figures,
+  gatewayHost,
+  load,
+  manifest,
+  namespace,
+  poolPods,
+  reason,
+  report,
+  restart,
+  settled,
+  skip,
+  system,
+} from '../support/serving.ts';
 
-const namespace = process.env['REFMODEL_E2E_NAMESPACE'] ?? 'rl';
-const system = 'refmodel-system';
-const gatewayHost = `refmodel-gateway.${system}.svc`;
 /** Process id of the API server of the cluster that scripts/e2e.sh made. */
 const apiServer = process.env['REFMODEL_E2E_APISERVER_PID'] || undefined;
-
-const isReachable = await lookup(gatewayHost).then(
-  () => true,
-  () => false,
-);
-const skip = isReachable ? false : `${gatewayHost} has no address here`;
-
-interface Golden {
-  rows: { input_ids: number[] }[];
-}
-const golden = JSON.parse(
-  readFileSync('examples/models/tiny-python-llama/golden.json', 'utf8'),
-) as Golden;
-const input_ids = [golden.rows[0]?.input_ids ?? [1]];
-
-const manifest = (name: string, spec: object = {}) => ({
-  apiVersion: 'refmodel.dev/v1alpha1',
-  kind: 'ReferenceModel',
-  metadata: { name, namespace },
-  spec: {
-    model: { persistentVolumeClaim: { claimName: 'models', path: 'tiny-python-llama' } },
-    quantization: 'None',
-    scaling: { idleTimeout: '10m' },
-    ...spec,
-  },
-});
-const classManifest = (name: string, spec: object = {}) => ({
-  apiVersion: 'refmodel.dev/v1alpha1',
-  kind: 'GPUClass',
-  metadata: { name },
-  spec: {
-    executionProvider: 'CPU',
-    memory: '1Gi',
-    resources: { requests: { cpu: '50m', memory: '200Mi' } },
-    ...spec,
-  },
-});
-
-const url = `http://${gatewayHost}/v1/logprobs`;
-const load = (name: string, callers = 8) =>
-  new Load({ url, body: { model: `${namespace}/${name}`, input_ids }, callers, pauseMs: 20 });
-
-async function ask(name: string): Promise<number> {
-  const body = JSON.stringify({ model: `${namespace}/${name}`, input_ids });
-  const headers = { 'content-type': 'application/json' };
-  const answer = await fetch(url, { method: 'POST', headers, body });
-  await answer.arrayBuffer();
-  return answer.status;
-}
-
-const conditionOf = ({ status }: KubeObject, type: string) =>
-  ((status?.['conditions'] ?? []) as { type: string; status: string; reason: string }[]).find(
-    (condition) => condition.type === type,
-  );
-const reason = (name: string, type: string, wanted: string, timeoutMs = 60_000) =>
-  eventually(async () => {
-    const found = conditionOf(await getOne('rfm', namespace, name), type);
-    assert.equal(found?.reason, wanted, `${type} of ${name} is ${JSON.stringify(found)}`);
-  }, timeoutMs);
-const poolPods = async (pool: string) =>
-  (await get('pods', namespace, `refmodel.dev/pool=${pool}`)).filter(
-    ({ metadata }) => metadata.deletionTimestamp === undefined,
-  );
-const restart = async (deployment: string, where = system) => {
-  await kubectl(['rollout', 'restart', '-n', where, `deployment/${deployment}`]);
-  await kubectl(['rollout', 'status', '-n', where, `deployment/${deployment}`, '--timeout=170s']);
-};
-/** Until the pods that are too many are gone. */
-async function scaleOperator(replicas: number): Promise<void> {
-  await kubectl(['scale', '-n', system, 'deployment/refmodel-operator', `--replicas=${replicas}`]);
-  await eventually(async () => {
-    const pods = await get('pods', system, 'app.kubernetes.io/component=operator');
-    assert.ok(pods.length <= replicas, `${pods.length} operators`);
-  }, 60_000);
-}
-const settled = () =>
-  Promise.all(
-    ['gateway', 'operator'].map((part) =>
-      kubectl(['rollout', 'status', '-n', system, `deployment/refmodel-${part}`, '--timeout=170s']),
-    ),
-  );
 
 /** The parent too: nsenter stops itself when its child does. */
 function resume(pid: number): void {
   const parent = /^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
   for (const each of [Number(parent), pid]) process.kill(each, 'SIGCONT');
-}
-
-const figures: string[] = [];
-function report(what: string, { answered, lost, slowestMs }: LoadResult): void {
-  const share = ((100 * lost.length) / Math.max(1, answered + lost.length)).toFixed(3);
-  figures.push(
-    `${what}: ${answered} answered, ${lost.length} lost (${share} %), ${slowestMs} ms at most`,
-  );
 }
 
 describe('failures on a cluster', { skip }, () => {
@@ -194,7 +116,8 @@ describe('failures on a cluster', { skip }, () => {
     for (let i = 0; i < Number(process.env['REFMODEL_E2E_KILLS'] ?? 6); i++) {
       await sleep(5000);
       const [where, selector] = victims[i % victims.length] ?? victims[0];
-      const [victim] = await get('pods', where, selector);
+      const pods = await get('pods', where, selector);
+      const victim = pods[Math.floor(i / victims.length) % pods.length];
       const ended = victim ? await killHard(victim) : 0;
       killed += ended;
       if (i % victims.length === 0) gateways += ended;
@@ -232,18 +155,6 @@ describe('failures on a cluster', { skip }, () => {
     assert.ok(during > 0, 'nothing was answered meanwhile');
     assert.deepEqual(result.lost, []);
     await settled();
-  });
-
-  it('wakes a model while no operator runs', async () => {
-    await apply(manifest('alone', { gpuClass: 'e2e-a', placement: 'Dedicated' }));
-    await reason('alone', 'Available', 'OnDemand');
-    await scaleOperator(0);
-    try {
-      assert.equal(await ask('alone'), 200);
-    } finally {
-      await scaleOperator(2);
-      await settled();
-    }
   });
 
   it('keeps a model warm for a lease, from before the first request, and lets it go afterwards', async () => {
@@ -302,33 +213,5 @@ describe('failures on a cluster', { skip }, () => {
     } finally {
       await kubectl(['taint', 'node', name, 'nvidia.com/gpu:NoSchedule-']);
     }
-  });
-
-  it('deletes models, classes and namespaces in any order, with the operator up or down', async () => {
-    const name = 'e2e-gone';
-    await kubectl(['create', 'namespace', name]);
-    const gone = {
-      ...manifest('gone', { gpuClass: 'e2e-a' }),
-      metadata: { name: 'gone', namespace: name },
-    };
-    await apply(gone);
-    await eventually(async () => {
-      assert.equal((await get('deployments', name)).length, 1, 'no pool yet');
-    });
-    await kubectl(['delete', 'gpuclass', 'e2e-a', '--timeout=30s']);
-    await scaleOperator(0);
-    await kubectl(['delete', 'namespace', name, '--timeout=60s']);
-    await kubectl(['delete', 'rfm', 'cold', '-n', namespace, '--timeout=30s']);
-    await scaleOperator(2);
-    await settled();
-
-    await eventually(async () => {
-      const left = await get('deployments', namespace, 'refmodel.dev/pool=rfm-pool-e2e-a');
-      assert.deepEqual(
-        left.map(({ metadata }) => metadata.name),
-        [],
-      );
-    }, 60_000);
-    assert.equal(await ask('steady'), 200);
   });
 });

@@ -1,5 +1,5 @@
 // Requests that go on while a test breaks things: several callers with a pool of kept connections, as trainers have
-// them. What is not answered 200, and why, is kept; nothing is tried again.
+// them. What is not answered 200, and why, is kept; then it is tried again as the OpenAI client does.
 import { Agent, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -16,17 +16,29 @@ export interface LoadResult {
   answered: number;
   /** One line per request that was not answered 200. */
   lost: string[];
+  /** Of those, how many found nobody to send them to: any client may send them again. */
+  unsent: number;
+  /** Of those, how many were not answered when they were sent again either, twice. */
+  lostForGood: number;
   /** Longest time that a request took. Milliseconds. */
   slowestMs: number;
 }
 
 const timeoutMs = 150_000;
+/** Pauses before a request is sent again (openai 6: maxRetries 2). Milliseconds. */
+const retries = [500, 1000];
 
 export class Load implements AsyncDisposable {
   readonly #options: LoadOptions;
   readonly #agent = new Agent({ keepAlive: true });
   readonly #callers: Promise<void>[];
-  readonly #result: LoadResult = { answered: 0, lost: [], slowestMs: 0 };
+  readonly #result: LoadResult = {
+    answered: 0,
+    lost: [],
+    unsent: 0,
+    lostForGood: 0,
+    slowestMs: 0,
+  };
   #isOver = false;
 
   constructor(options: LoadOptions) {
@@ -57,12 +69,33 @@ export class Load implements AsyncDisposable {
         await this.#send();
         this.#result.answered += 1;
       } catch (err) {
-        const at = new Date(startedAt).toISOString();
-        this.#result.lost.push(`${at}, after ${Date.now() - startedAt} ms: ${String(err)}`);
+        this.#lost(err, startedAt);
+        if (!(await this.#sendAgain())) this.#result.lostForGood += 1;
       }
       this.#result.slowestMs = Math.max(this.#result.slowestMs, Date.now() - startedAt);
       await sleep(this.#options.pauseMs);
     }
+  }
+
+  #lost(err: unknown, startedAt: number): void {
+    const { lost } = this.#result;
+    const at = new Date(startedAt).toISOString();
+    lost.push(`${at}, after ${Date.now() - startedAt} ms: ${String(err)}`);
+    const isUnsent = err instanceof Error && 'code' in err && err.code === 'ECONNREFUSED';
+    if (isUnsent) this.#result.unsent += 1;
+  }
+
+  /** True when it was answered. */
+  async #sendAgain(): Promise<boolean> {
+    for (const pauseMs of retries) {
+      await sleep(pauseMs);
+      const isAnswered = await this.#send().then(
+        () => true,
+        () => false, // counted once
+      );
+      if (isAnswered) return true;
+    }
+    return false;
   }
 
   #send(): Promise<void> {
