@@ -55,6 +55,7 @@ const shape = {
     rules: z.strictObject(optional),
     dashboard: z.strictObject(optional),
   }),
+  tracing: z.strictObject({ endpoint: url, ratio: z.string().regex(/^(0(\.[0-9]+)?|1)$/) }),
   operator: z.strictObject(process),
   gateway: z.strictObject({
     ...process,

@@ -35,6 +35,9 @@ export const controllerConfig = z.object({
   REFMODEL_HTTPS_PROXY: handedOn('HTTPS_PROXY'),
   REFMODEL_HTTP_PROXY: handedOn('HTTP_PROXY'),
   REFMODEL_NO_PROXY: handedOn('NO_PROXY'),
+  REFMODEL_OTEL_EXPORTER_OTLP_ENDPOINT: handedOn('OTEL_EXPORTER_OTLP_ENDPOINT'),
+  REFMODEL_OTEL_TRACES_SAMPLER: handedOn('OTEL_TRACES_SAMPLER'),
+  REFMODEL_OTEL_TRACES_SAMPLER_ARG: handedOn('OTEL_TRACES_SAMPLER_ARG'),
   REFMODEL_CLASSES: z
     .string()
     .optional()
@@ -109,6 +112,9 @@ export function serverEnvironment(config: ControllerConfig): Record<string, stri
     HTTP_PROXY: config.REFMODEL_HTTP_PROXY,
     NO_PROXY: config.REFMODEL_NO_PROXY,
     REFMODEL_LOG_LEVEL: config.REFMODEL_LOG_LEVEL,
+    OTEL_EXPORTER_OTLP_ENDPOINT: config.REFMODEL_OTEL_EXPORTER_OTLP_ENDPOINT,
+    OTEL_TRACES_SAMPLER: config.REFMODEL_OTEL_TRACES_SAMPLER,
+    OTEL_TRACES_SAMPLER_ARG: config.REFMODEL_OTEL_TRACES_SAMPLER_ARG,
   };
   return Object.fromEntries(
     Object.entries(values).flatMap(([name, value]) => (value ? [[name, value]] : [])),

@@ -1,5 +1,6 @@
 // What is asked for, and what the pods hold: every gateway's report, merged. A report that is missing is unknown,
 // never zero. Decides nothing.
+import { randomUUID } from 'node:crypto';
 import { withTimeout } from '../../common/abort.ts';
 import type { Clock } from '../../common/clock.ts';
 import type { Logger } from '../../common/log.ts';
@@ -83,13 +84,15 @@ export class DemandCollector {
   async #ask(url: string, signal: AbortSignal): Promise<DemandReport | undefined> {
     const { clock, log, timeoutMs } = this.#options;
     using limit = withTimeout(signal, timeoutMs, clock);
+    const requestId = randomUUID();
     try {
-      const answer = await fetch(url, { signal: limit.signal });
+      const headers = { 'x-request-id': requestId };
+      const answer = await fetch(url, { signal: limit.signal, headers });
       if (!answer.ok) throw new Error(`status ${answer.status}`);
       return demandReport.parse(await answer.json());
     } catch (err) {
       signal.throwIfAborted();
-      log.debug({ err, url }, 'no demand report');
+      log.debug({ err, url, requestId }, 'no demand report');
       return undefined;
     }
   }

@@ -5,6 +5,7 @@ import type { Clock } from '../../common/clock.ts';
 import { AppError } from '../../common/errors.ts';
 import { addHealth, createApp, finish, type Health } from '../../common/http.ts';
 import type { Logger } from '../../common/log.ts';
+import type { Tracing } from '../../common/tracing.ts';
 import type { DemandReport } from '../demand.ts';
 import type { Access } from './access/access.ts';
 import { isPoolWide, rightOf } from './access/rights.ts';
@@ -21,6 +22,7 @@ import type { GatewayMetrics } from './metrics.ts';
 import { readBody } from './read-body.ts';
 import { type Address, isPodPath, readAddress, resolveModel, splitUrl } from './route.ts';
 import { answerStanding, answerWhileAsleep, isRead, isWork, listModels } from './standing.ts';
+import { traceCall } from './trace.ts';
 
 export interface AppOptions {
   access: Access;
@@ -31,6 +33,7 @@ export interface AppOptions {
   settings: RequestSettings;
   clock: Clock;
   isDraining: () => boolean;
+  tracing: Tracing;
   log: Logger;
 }
 
@@ -38,13 +41,14 @@ export interface AppOptions {
 export const holdTimeoutHeader = 'x-refmodel-hold-timeout-ms';
 
 export function trafficApp(options: AppOptions): RequestListener {
-  const { backend, isDraining, log, settings } = options;
+  const { backend, isDraining, log, settings, tracing } = options;
   /** A step that answers ends the list, as does one that throws. */
   const handle = async (call: Call): Promise<void> => {
     if (answerAnyway(call)) return;
     countOnClose(call, options);
     requireSynced(backend);
     const address = addressOf(call, backend);
+    call.model = address.model?.key;
     const asked = { address, token: bearerToken(call.req.rawHeaders) };
     // Nobody fills our memory, or learns what there is, under the address of a model that is not theirs.
     if (address.model) await requireRight(call, { ...asked, model: address.model }, options);
@@ -59,7 +63,9 @@ export function trafficApp(options: AppOptions): RequestListener {
   };
   return function serve(req, res) {
     const call = new Call(req, res, isDraining);
-    handle(call).catch((err: unknown) => call.fail(err, log));
+    const work = () => void handle(call).catch((err: unknown) => call.fail(err, log));
+    if (tracing.isOn) traceCall(call, tracing, work);
+    else work();
   };
 }
 
@@ -153,14 +159,17 @@ async function answerLeases(
 }
 
 /** What names no model that there is counts as "none". */
-function countOnClose(call: Call, { metrics, clock }: AppOptions): void {
+function countOnClose(call: Call, { metrics, clock, log }: AppOptions): void {
   const startedMs = clock.now();
   call.res.on('close', () => {
     const { model = 'none', errorCode, res } = call;
     const code = res.writableFinished ? res.statusCode : 499;
     metrics.requests.inc({ model, code });
-    metrics.requestSeconds.observe({ model }, (clock.now() - startedMs) / 1000);
+    const seconds = (clock.now() - startedMs) / 1000;
+    metrics.requestSeconds.observe({ model }, seconds);
     if (errorCode) metrics.errors.inc({ model, error: errorCode });
+    if (!log.isLevelEnabled('debug')) return;
+    log.debug({ requestId: call.id, model, code, error: errorCode, seconds }, 'request answered');
   });
 }
 

@@ -5,6 +5,7 @@ import { Backoff } from '../../common/backoff.ts';
 import type { Clock } from '../../common/clock.ts';
 import { AppError } from '../../common/errors.ts';
 import type { Logger } from '../../common/log.ts';
+import type { Tracing } from '../../common/tracing.ts';
 import type { ModelKey, PoolKey } from '../pool.ts';
 import type { Activity } from './activity.ts';
 import type { Backend, BackendChange, Endpoint, GatewayModel } from './backend.ts';
@@ -43,6 +44,7 @@ export interface DispatcherOptions {
   onWakeFailed: (pool: PoolKey) => void;
   clock: Clock;
   log: Logger;
+  tracing: Tracing;
 }
 
 /** How long an endpoint that turned a request away is left alone: longer at each time in a row. */

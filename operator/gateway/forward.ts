@@ -15,6 +15,7 @@ import { ClientGoneError, why } from '../../common/abort.ts';
 import type { Clock } from '../../common/clock.ts';
 import { AppError } from '../../common/errors.ts';
 import type { Logger } from '../../common/log.ts';
+import { type Tracing, traced } from '../../common/tracing.ts';
 import type { Activity } from './activity.ts';
 import type { Endpoint } from './backend.ts';
 import type { Call } from './call.ts';
@@ -31,6 +32,7 @@ export interface ForwarderOptions {
   clock: Clock;
   log: Logger;
   workTimeoutMs: number;
+  tracing: Tracing;
 }
 
 /** Told to clients whose request was held. Milliseconds. */
@@ -99,8 +101,21 @@ export class Forwarder {
     return false;
   }
 
-  async #exchange(run: Run, { endpoint, hasLarger }: Lease): Promise<Outcome> {
-    const { request, call, life } = run;
+  #exchange(run: Run, lease: Lease): Promise<Outcome> {
+    const { tracing } = this.#options;
+    const { request } = run;
+    if (!tracing.isOn) return this.#send(run, request, lease);
+    const attributes = { 'refmodel.pod': lease.endpoint.id, 'refmodel.try': run.tries + 1 };
+    return traced(tracing, 'forward', { kind: 'Client', attributes }, async (span) => {
+      const headers = { ...request.headers, ...tracing.headersOf(span) };
+      const outcome = await this.#send(run, { ...request, headers }, lease);
+      span.set({ 'refmodel.outcome': outcome.kind });
+      return outcome;
+    });
+  }
+
+  async #send(run: Run, request: ProxyRequest, { endpoint, hasLarger }: Lease): Promise<Outcome> {
+    const { call, life } = run;
     const limit = this.#limitWork(run);
     try {
       return await this.#options.proxy.exchange(request, endpoint, {
@@ -115,7 +130,17 @@ export class Forwarder {
     }
   }
 
-  async #acquire(run: Run): Promise<Lease> {
+  #acquire(run: Run): Promise<Lease> {
+    const { tracing } = this.#options;
+    if (!tracing.isOn) return this.#wait(run);
+    return traced(tracing, 'hold', {}, async (span) => {
+      const lease = await this.#wait(run);
+      span.set({ 'refmodel.held_ms': lease.heldMs, 'refmodel.pod': lease.endpoint.id });
+      return lease;
+    });
+  }
+
+  async #wait(run: Run): Promise<Lease> {
     const { request, life, tooSmall: except } = run;
     const { clock, dispatcher } = this.#options;
     const { model, caller = '', body } = request;
@@ -136,7 +161,7 @@ export class Forwarder {
     const { dispatcher, log, metrics } = this.#options;
     const { kind, cause } = outcome;
     const { id } = lease.endpoint;
-    log.warn({ pod: id, kind, cause }, 'pod did not answer');
+    log.warn({ requestId: run.call.id, pod: id, kind, cause }, 'pod did not answer');
     dispatcher.setAside(lease.endpoint);
     if (kind === 'Broke' && ++run.breaks > 1) {
       throw new AppError('UPSTREAM_FAILED', `sending the request to ${id}: ${cause}`);

@@ -5,6 +5,7 @@ import { ShutdownError } from '../../common/abort.ts';
 import type { Clock } from '../../common/clock.ts';
 import type { Listening } from '../../common/http.ts';
 import type { Logger } from '../../common/log.ts';
+import { noTracing, type Tracing } from '../../common/tracing.ts';
 import type { DemandReport } from '../demand.ts';
 import { Access } from './access/access.ts';
 import type { Reviews } from './access/reviews.ts';
@@ -35,6 +36,8 @@ export interface GatewayParts {
   settings: RequestSettings;
   clock: Clock;
   log: Logger;
+  /** Default: none. */
+  tracing?: Tracing;
 }
 
 export interface Gateway {
@@ -52,6 +55,7 @@ export interface Gateway {
 
 export function createGateway(parts: GatewayParts): Gateway {
   const { name, backend, reviews, guardsManagement, settings, clock, log } = parts;
+  const { tracing = noTracing } = parts;
   const metrics = createMetrics({
     held: () => hold.keys().map((model) => ({ model, held: hold.held(model) })),
     heldBytes: () => hold.bytes,
@@ -70,6 +74,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     onWakeFailed: (pool) => metrics.wakeFailures.inc({ pool }),
     clock,
     log,
+    tracing,
   });
   const connections = new Connections({ connectTimeoutMs: settings.connectTimeoutMs });
   const proxy = new Proxy(connections);
@@ -91,6 +96,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     clock,
     log,
     workTimeoutMs,
+    tracing,
   });
 
   let isDraining = false;
@@ -115,6 +121,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       clock,
       log,
       isDraining: () => isDraining,
+      tracing,
     }),
     admin: adminApp({
       metrics,
@@ -142,6 +149,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       ended.abort(new ShutdownError('the gateway has ended'));
       await Promise.all([dispatcher.close(), residency.close(), openAhead.close()]);
       connections.close();
+      await tracing.close();
     },
   };
 }

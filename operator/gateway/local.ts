@@ -11,6 +11,7 @@ import { AppError } from '../../common/errors.ts';
 import { type Listening, listen } from '../../common/http.ts';
 import { type Running, run } from '../../common/lifecycle.ts';
 import { createLogger, logLevels } from '../../common/log.ts';
+import { startTracing } from '../../common/tracing.ts';
 import type { ReferenceModel } from '../../crds/reference-model.ts';
 import { hubVariables } from '../../server/model/hub/settings.ts';
 import { withPreloads } from '../catalog.ts';
@@ -62,6 +63,7 @@ export async function main(env: NodeJS.ProcessEnv, argv: string[]): Promise<void
   }
   const config = parseConfig(localConfig, env);
   const log = createLogger('local', config.REFMODEL_LOG_LEVEL, 2);
+  const tracing = await startTracing('refmodel-gateway', env);
   const { models, classes, notes } = await readManifests(flags.manifests);
   for (const note of notes) process.stderr.write(`note: ${note}\n`);
   if (models.length === 0) {
@@ -98,6 +100,7 @@ export async function main(env: NodeJS.ProcessEnv, argv: string[]): Promise<void
     settings,
     clock,
     log,
+    tracing,
   });
   const traffic = await listenOn(gateway, flags.port).catch(async (err: unknown) => {
     await rm(folder, { recursive: true });

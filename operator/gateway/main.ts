@@ -7,6 +7,7 @@ import { parseConfig } from '../../common/config.ts';
 import { listen } from '../../common/http.ts';
 import { type Running, run } from '../../common/lifecycle.ts';
 import { createLogger, type Logger } from '../../common/log.ts';
+import { startTracing, type Tracing } from '../../common/tracing.ts';
 import { type ApiServer, findApiServer } from '../kube/api-server.ts';
 import { KubeClient } from '../kube/client.ts';
 import { KubernetesReviews } from './access/reviews.ts';
@@ -35,11 +36,18 @@ export async function main(env: NodeJS.ProcessEnv, argv: string[]): Promise<void
   const log = createLogger('gateway', config.REFMODEL_LOG_LEVEL);
   const drainDelayMs = config.REFMODEL_DRAIN_DELAY_MS;
   const closeTimeoutMs = config.REFMODEL_DRAIN_TIMEOUT_MS + closeMarginMs;
+  const tracing = await startTracing('refmodel-gateway', env);
   const server = await findApiServer(env, systemClock);
-  await run({ log, drainDelayMs, closeTimeoutMs }, () => start(config, server, log));
+  await run({ log, drainDelayMs, closeTimeoutMs }, () => start(config, { server, log, tracing }));
 }
 
-async function start(config: GatewayConfig, server: ApiServer, log: Logger): Promise<Running> {
+interface Given {
+  readonly server: ApiServer;
+  readonly log: Logger;
+  readonly tracing: Tracing;
+}
+
+async function start(config: GatewayConfig, { server, log, tracing }: Given): Promise<Running> {
   const clock = systemClock;
   const userAgent = 'refmodel-gateway';
   const client = new KubeClient({ server, clock, timeoutMs: apiTimeoutMs, userAgent });
@@ -55,6 +63,7 @@ async function start(config: GatewayConfig, server: ApiServer, log: Logger): Pro
     settings,
     clock,
     log,
+    tracing,
   });
 
   // Not the lifecycle's signal: requests that are still held at the end need the watches.

@@ -5,6 +5,7 @@ import { Backoff } from '../../common/backoff.ts';
 import type { Clock } from '../../common/clock.ts';
 import { toAppError } from '../../common/errors.ts';
 import type { Logger } from '../../common/log.ts';
+import { type Tracing, traced } from '../../common/tracing.ts';
 import type { PoolKey } from '../pool.ts';
 import type { Backend } from './backend.ts';
 
@@ -16,6 +17,7 @@ export interface WakerOptions {
   onWakeFailed: (pool: PoolKey) => void;
   clock: Clock;
   log: Logger;
+  tracing: Tracing;
 }
 
 /** One call to the backend may take this long. */
@@ -78,11 +80,12 @@ export class Waker {
   }
 
   async #wake(pool: PoolKey, signal: AbortSignal): Promise<void> {
-    const { backend, onWake, onWakeFailed, clock, log } = this.#options;
+    const { backend, onWake, onWakeFailed, clock, log, tracing } = this.#options;
     using limit = withTimeout(signal, callTimeoutMs, clock);
     try {
       onWake(pool);
-      await backend.wake(pool, limit.signal);
+      const attributes = { 'refmodel.pool': pool };
+      await traced(tracing, 'wake', { attributes }, () => backend.wake(pool, limit.signal));
       this.#failures.delete(pool);
     } catch (err) {
       if (signal.aborted) return;

@@ -68,6 +68,7 @@ const matrix: { name: string; values: string[] }[] = [
       'monitoring.rules.labels.release=stack',
     ],
   },
+  { name: 'traced', values: ['tracing.endpoint=http://c:4318', 'tracing.ratio=0.1'] },
   {
     name: 'with one of each, and one class less',
     values: ['operator.replicas=1', 'gateway.replicas=1', 'gpuClasses.l4-24gb=null'],
@@ -78,6 +79,7 @@ const refused: { values: string; says: RegExp }[] = [
   { values: 'gateway.replica=1', says: /replica/ },
   { values: 'gateway.replicas=0', says: /replicas/ },
   { values: 'monitoring.monitors.interval=often', says: /interval/ },
+  { values: 'tracing.ratio=2', says: /ratio/ },
   { values: 'logLevel=loud', says: /logLevel/ },
   { values: 'huggingFace.endpoint=hub.example', says: /endpoint/ },
   { values: 'gpuClasses.cpu.spec.memory=lots', says: /memory/ },

@@ -27,6 +27,8 @@ export class Local {
   readonly child: ChildProcess;
   readonly #folder: TemporaryFolder;
   #printed = '';
+  /** What it and its servers wrote to stderr: logs. */
+  logged = '';
 
   private constructor(child: ChildProcess, folder: TemporaryFolder) {
     this.child = child;
@@ -34,9 +36,13 @@ export class Local {
     child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.#printed += text;
     });
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.logged += text;
+    });
   }
 
-  static async start(text: string): Promise<Local> {
+  /** `env`: more of it than this process has. */
+  static async start(text: string, env: Record<string, string> = {}): Promise<Local> {
     const folder = temporaryFolder();
     const file = join(folder.path, 'models.yaml');
     await writeFile(file, text);
@@ -52,8 +58,8 @@ export class Local {
     const argv = ['--import', 'tsx', join(root, 'refmodel.ts'), 'local', file, ...flags];
     const child = spawn(process.execPath, argv, {
       cwd: root,
-      env: { ...process.env, TMPDIR: join(folder.path, 'tmp') },
-      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, ...env, TMPDIR: join(folder.path, 'tmp') },
+      stdio: ['ignore', 'pipe', 'pipe'],
     });
     const local = new Local(child, folder);
     await eventually(() => local.#printed.endsWith('\n\n') || local.#printed.includes("}'\n"));

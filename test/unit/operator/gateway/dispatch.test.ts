@@ -3,6 +3,7 @@ import { setMaxListeners } from 'node:events';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { silentLogger } from '../../../../common/log.ts';
+import { noTracing } from '../../../../common/tracing.ts';
 import { Activity } from '../../../../operator/gateway/activity.ts';
 import type { Endpoint } from '../../../../operator/gateway/backend.ts';
 import { Dispatcher, type Lease } from '../../../../operator/gateway/dispatch.ts';
@@ -27,6 +28,7 @@ const setup = (...models: ReturnType<typeof model>[]) => {
     onWakeFailed: () => {},
     clock,
     log: silentLogger,
+    tracing: noTracing,
   });
   const acquire = (key = 'rl/tiny', budgetMs = 100_000, signal = never) =>
     dispatcher.acquire(

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { silentLogger } from '../../../../common/log.ts';
+import { noTracing } from '../../../../common/tracing.ts';
 import { Waker } from '../../../../operator/gateway/waker.ts';
 import { FakeClock, settle } from '../../../support/clock.ts';
 import { deferred } from '../../../support/gateway-kit.ts';
@@ -22,6 +23,7 @@ const setup = (wake: (pool: string, signal: AbortSignal) => Promise<void> = asyn
     onWakeFailed: (pool) => void failed.push(pool),
     clock,
     log: silentLogger,
+    tracing: noTracing,
   });
   return { clock, needed, calls, failed, waker };
 };

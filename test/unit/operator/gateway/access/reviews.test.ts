@@ -11,6 +11,7 @@ import {
   wishOf,
 } from '../../../../../operator/gateway/access/reviews.ts';
 import { scoring } from '../../../../../operator/gateway/access/rights.ts';
+import { fromKubeConfig } from '../../../../../operator/kube/api-server.ts';
 import { KubeClient } from '../../../../../operator/kube/client.ts';
 
 const never = new AbortController().signal;
@@ -35,8 +36,8 @@ async function reviewsWith(status: object) {
     { name: 'c', server: `http://127.0.0.1:${port}`, skipTLSVerify: true },
     { name: 'u', token: 't' },
   );
-  const options = { config, clock: systemClock, timeoutMs: 5000, userAgent: 'test' };
-  const client = new KubeClient(options);
+  const given = { server: fromKubeConfig(config), timeoutMs: 5000, userAgent: 'test' };
+  const client = new KubeClient({ ...given, clock: systemClock });
   return {
     reviews: new KubernetesReviews(client),
     questions,
