@@ -57,6 +57,7 @@ export class ControllerMetrics {
       'Time of cold starts by phase: schedule, image, download, convert, load, and total.',
       { labelNames: ['phase'] },
     );
+    for (const phase of coldStartPhases) this.#coldStarts.zero({ phase }); // a rate needs a start
     this.#gateways = metrics.gauge(
       'gateways',
       'Gateways that are known, and those that reported demand last time.',
@@ -141,5 +142,7 @@ export class ControllerMetrics {
     ]);
   }
 }
+
+const coldStartPhases = ['schedule', 'image', 'download', 'convert', 'load', 'total'];
 
 const truth = { True: 1, False: 0, Unknown: -1 } as const;

@@ -68,7 +68,7 @@ describe('ControllerMetrics', () => {
     assert.equal(await count('sum{phase="download"}'), '1500');
     assert.equal(await count('bucket{le="1200",phase="download"}'), '0');
     assert.equal(await count('bucket{le="1800",phase="download"}'), '1');
-    assert.equal(await count('count{phase="convert"}'), undefined);
+    assert.equal(await count('count{phase="convert"}'), '0');
   });
 
   it('reads the depth of a queue when it is asked', async () => {
