@@ -121,7 +121,7 @@ install_chart() {
     --set "image.repository=${image%:*}" --set "image.tag=${image##*:}" --wait --timeout 120s
 }
 
-PATH=$PATH:$(test/prometheus.sh) node "${test_flags[@]}" test/e2e/alerts.test.ts
+PATH=$PATH:$(test/prometheus.sh) node "${test_flags[@]}" test/e2e/alerts.test.ts test/e2e/dashboard.test.ts
 CLIENTS_PYTHON=$(test/clients/install.sh) node "${test_flags[@]}" test/e2e/clients.test.ts
 if [ -n "${KUBECONFIG:-}" ]; then
   REFMODEL_TEST_KUBECONFIG=$KUBECONFIG node "${test_flags[@]}" test/e2e/control-plane-*.test.ts
