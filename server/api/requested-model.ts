@@ -53,6 +53,8 @@ export function named(catalog: ModelLookup['catalog'], name: string): CatalogMod
 }
 
 async function waitForModel(lookup: ModelLookup, name: string, signal: AbortSignal) {
+  const known = lookup.catalog.find(name);
+  if (known) return known;
   using ends = linkSignals(signal, lookup.shutdown);
   using limit = withTimeout(ends.signal, lookup.waitMs, lookup.clock);
   try {

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { CatalogModel } from '../../contract.ts';
 
 export const isSameModel = (a: CatalogModel, b: CatalogModel): boolean =>
-  isDeepStrictEqual(essence(a), essence(b));
+  a === b || isDeepStrictEqual(essence(a), essence(b));
 
 /** `preload` says when to load, not what; `commit` is what the first load resolved the revision to. */
 function essence({ source, ...model }: CatalogModel) {
