@@ -1,6 +1,9 @@
-// What an answer costs by its encoding, and what the front costs by request: `node --import tsx bench/http.ts`.
+// What an answer costs by its encoding, and what the front costs by request beside a bare server of Node.js:
+// `node --import tsx bench/http.ts`.
 // 64 rows of 2,048 tokens of a model too small to matter; the front is a process of its own, whose processor time is read
 // from /proc before and after. Ratios are to JSON of the same request.
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { Agent, request } from 'undici';
@@ -66,18 +69,20 @@ const encodings: Encoding[] = [
   },
 ];
 
-async function ask({ body, headers }: { body: Buffer; headers: Record<string, string> }) {
-  const res = await request(target, { method: 'POST', dispatcher: agent, headers, body });
+async function ask(
+  { body, headers }: { body: Buffer; headers: Record<string, string> },
+  url = target,
+) {
+  const res = await request(url, { method: 'POST', dispatcher: agent, headers, body });
   const bytes = Buffer.from(await res.body.arrayBuffer());
   if (res.statusCode !== 200)
     throw new Error(`${res.statusCode} ${bytes.toString().slice(0, 300)}`);
   return { bytes, headers: res.headers };
 }
 
-/** Processor seconds of the front so far, all its threads; its runners are other processes. */
-function frontSeconds(): number {
-  const [, rest = ''] =
-    /\) (.*)$/s.exec(readFileSync(`/proc/${server.child.pid}/stat`, 'utf8')) ?? [];
+/** Processor seconds of the process so far, all its threads; the runners of a front are other processes. */
+function secondsOf(pid: number | undefined): number {
+  const [, rest = ''] = /\) (.*)$/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? [];
   const fields = rest.split(' ');
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
@@ -97,9 +102,9 @@ for (const k of [0, 20]) {
     const [front, parsing]: [number[], number[]] = [[], []];
     let answered = 0;
     for (let round = 0; round < rounds; round++) {
-      const before = frontSeconds();
+      const before = secondsOf(server.child.pid);
       const { bytes, headers } = await ask(sent);
-      front.push(frontSeconds() - before);
+      front.push(secondsOf(server.child.pid) - before);
       const startedMs = performance.now();
       parse(bytes, headers);
       parsing.push(performance.now() - startedMs);
@@ -130,23 +135,49 @@ const small = {
   body: Buffer.from('{"input_ids":[[1,2,3,4,5,6,7,8]]}'),
   headers: { 'content-type': 'application/json' },
 };
-const before = frontSeconds();
-const startedMs = performance.now();
-const tookMs = await Promise.all(
-  Array.from({ length: smallRequests }, async (_, i) => {
-    const dueMs = startedMs + (1000 * i) / perSecond;
-    await new Promise((resolve) => setTimeout(resolve, dueMs - performance.now()));
-    const sentMs = performance.now();
-    await ask(small);
-    return performance.now() - sentMs;
-  }),
-);
-const seconds = (performance.now() - startedMs) / 1000;
-const sorted = tookMs.sort((a, b) => a - b);
-const cpuMs = (1000 * (frontSeconds() - before)) / smallRequests;
-console.log(
-  `\n${smallRequests} requests of 8 tokens, ${perSecond} a second offered, ${(smallRequests / seconds).toFixed(0)} answered: ` +
-    `front ${cpuMs.toFixed(2)} ms of processor a request, p50 ${sorted[smallRequests >> 1]?.toFixed(1)} ms, ` +
-    `p99 ${sorted[Math.floor(0.99 * smallRequests)]?.toFixed(1)} ms`,
-);
+interface Small {
+  cpuMs: number;
+  answered: number;
+  p50: number;
+  p99: number;
+}
+
+/** Small requests at an even pace, whether those before were answered or not. */
+async function smallRequestsTo(url: string, pid: number | undefined): Promise<Small> {
+  const before = secondsOf(pid);
+  const startedMs = performance.now();
+  const tookMs = await Promise.all(
+    Array.from({ length: smallRequests }, async (_, i) => {
+      const dueMs = startedMs + (1000 * i) / perSecond;
+      await new Promise((resolve) => setTimeout(resolve, dueMs - performance.now()));
+      const sentMs = performance.now();
+      await ask(small, url);
+      return performance.now() - sentMs;
+    }),
+  );
+  const seconds = (performance.now() - startedMs) / 1000;
+  const sorted = tookMs.sort((a, b) => a - b);
+  const at = (share: number) => sorted[Math.floor(share * smallRequests)] ?? Number.NaN;
+  const cpuMs = (1000 * (secondsOf(pid) - before)) / smallRequests;
+  return { cpuMs, answered: smallRequests / seconds, p50: at(0.5), p99: at(0.99) };
+}
+
+const bare = fork(new URL('./bare-server.ts', import.meta.url));
+const [barePort] = (await once(bare, 'message')) as [number];
+const bareUrl = `http://127.0.0.1:${barePort}`;
+await smallRequestsTo(bareUrl, bare.pid); // both are warm, then
+await smallRequestsTo(target, server.child.pid);
+const none = await smallRequestsTo(bareUrl, bare.pid);
+const front = await smallRequestsTo(target, server.child.pid);
+console.log(`\n${smallRequests} requests of 8 tokens, ${perSecond} a second offered:`);
+for (const [name, { cpuMs, answered, p50, p99 }] of Object.entries({
+  'bare server': none,
+  front,
+})) {
+  console.log(
+    `  ${name}: ${answered.toFixed(0)} a second answered, ${cpuMs.toFixed(2)} ms of processor a request, p50 ${p50.toFixed(1)}, p99 ${p99.toFixed(1)} ms`,
+  );
+}
+console.log(`  processor time: front ÷ bare server ${(front.cpuMs / none.cpuMs).toFixed(1)}`);
+bare.disconnect();
 await agent.close();
