@@ -116,9 +116,19 @@ spec:
 YAML
 }
 
+# Our cluster enforces NetworkPolicies. Its API server and DNS are processes of the node; a pod plays the hub.
+network_policies() {
+  [ -n "$work" ] || return 0
+  local node='{"ipBlock":{"cidr":"10.200.0.1/32"}}'
+  printf '%s\n' --set-json "networkPolicies.dns.to=[$node]" --set-json "networkPolicies.kubernetesApi.to=[$node]" \
+    --set-json 'networkPolicies.hub={"to":[{"podSelector":{"matchLabels":{"app":"hub"}}}],"ports":[{"port":8080}]}'
+}
+
 install_chart() {
+  local settings
+  mapfile -t settings < <(network_policies)
   "${cluster[@]}" helm upgrade --install refmodel charts/refmodel --namespace refmodel-system \
-    --set "image.repository=${image%:*}" --set "image.tag=${image##*:}" --wait --timeout 120s
+    --set "image.repository=${image%:*}" --set "image.tag=${image##*:}" "${settings[@]}" --wait --timeout 120s
 }
 
 PATH=$PATH:$(test/prometheus.sh) node "${test_flags[@]}" test/e2e/alerts.test.ts test/e2e/dashboard.test.ts
@@ -137,6 +147,8 @@ make_namespaces
 install_chart
 kubectl wait --for=condition=Ready pod/client -n "$namespace" --timeout=60s
 REFMODEL_E2E_NAMESPACE=$namespace "${cluster[@]}" node "${test_flags[@]}" test/e2e/story.test.ts
+REFMODEL_E2E_NAMESPACE=$namespace REFMODEL_E2E_IMAGE=$image REFMODEL_E2E_NETWORK_POLICIES=${work:+enforced} \
+  "${cluster[@]}" node "${test_flags[@]}" test/e2e/security.test.ts
 REFMODEL_E2E_NAMESPACE=$namespace REFMODEL_E2E_APISERVER_PID=$(api_server) \
   "${cluster[@]}" node "${test_flags[@]}" test/e2e/failure.test.ts
 REFMODEL_E2E_NAMESPACE=$namespace REFMODEL_E2E_IMAGE=$image REFMODEL_E2E_PREVIOUS=$previous \
