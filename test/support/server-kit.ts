@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Clock, systemClock } from '../../common/clock.ts';
 import { parseConfig } from '../../common/config.ts';
-import { silentLogger } from '../../common/log.ts';
+import { type Logger, silentLogger } from '../../common/log.ts';
 import { memoryLimits, serverConfig } from '../../server/config.ts';
 import type { CatalogModel } from '../../server/contract.ts';
 import { noBytes } from '../../server/model/memory.ts';
@@ -27,6 +27,8 @@ export interface ServerKitOptions {
   models?: CatalogModel[];
   env?: Record<string, string>;
   clock?: Clock;
+  /** Default: silent. */
+  log?: Logger;
 }
 
 export interface Answer {
@@ -40,7 +42,13 @@ export interface Answer {
 export type ServerKit = Awaited<ReturnType<typeof startServerKit>>;
 
 /** `await using kit = await startServerKit(…)` closes it. */
-export async function startServerKit({ load, models, env, clock = systemClock }: ServerKitOptions) {
+export async function startServerKit({
+  load,
+  models,
+  env,
+  clock = systemClock,
+  log = silentLogger,
+}: ServerKitOptions) {
   const folder = await mkdtemp(join(tmpdir(), 'refmodel-server-'));
   const path = join(folder, 'catalog.json');
   const writeCatalog = async (list: CatalogModel[]) => {
@@ -57,10 +65,7 @@ export async function startServerKit({ load, models, env, clock = systemClock }:
   });
   const ending = new AbortController();
   const memory = memoryLimits(config, noBytes);
-  const server = await startServer(
-    { config, load, clock, log: silentLogger, memory },
-    ending.signal,
-  );
+  const server = await startServer({ config, load, clock, log, memory }, ending.signal);
   let closed: Promise<void> | undefined;
   const close = () => (closed ??= server.close());
   const url = `http://127.0.0.1:${server.port}`;
