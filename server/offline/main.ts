@@ -1,28 +1,14 @@
-// `refmodel score`: log-probs of a data set, computed once and kept in a file.
+// `refmodel score`: log-probs or rewards of a data set, computed once and kept in a file.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { stat } from 'node:fs/promises';
-import { parseArgs } from 'node:util';
 import { AppError } from '../../common/errors.ts';
 import { modulePath } from '../../common/module.ts';
-import { progressText } from './progress.ts';
-import { type Progress, scoreFile } from './run.ts';
-import { scoreItems } from './service.ts';
-
-const usage = `usage: refmodel score --model MANIFEST|URL --input data.jsonl --output out.jsonl [options]
-
-Scores every line of a data set, in order. A line is {"input_ids": […], "prompt_length": n} or
-{"prompt_ids": […], "chosen_ids": […], "rejected_ids": […]}; the output has "logprobs" and "sum", or
-"ref_chosen_logps" and "ref_rejected_logps". A run that was ended goes on where its output ends.
-
-  --model MANIFEST|URL  address of a service, or manifests that are served on this machine meanwhile
-  --name NAME           "namespace/name", where there are several models
-  --volume NAME=DIR     as of refmodel local; may be repeated
-  --temperature T       logits are divided by it (default 1)
-  --batch-tokens N      tokens of a request at most (default 16384)
-  --concurrency N       requests at a time (default 4)
-  -h, --help            this text
-`;
+import { type Flags, readFlags, usage } from './flags.ts';
+import { refuseExisting } from './journal.ts';
+import { progressBar } from './progress.ts';
+import { scoreFile } from './run.ts';
+import { Service } from './service.ts';
 
 const maxTries = 60;
 
@@ -36,71 +22,20 @@ export async function main(_env: NodeJS.ProcessEnv, argv: string[]): Promise<voi
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => ending.abort(new AppError('SHUTTING_DOWN', `ended by ${signal}`)));
   }
-  await using service = await openService(flags);
   const { size } = await stat(flags.input);
-  const show = (progress: Progress) =>
-    process.stderr.write(progressText(progress, size, process.stderr.isTTY));
-  const { name: model, temperature } = flags;
-  const options = { url: service.url, model, temperature, maxTries };
-  const done = await scoreFile(
-    { ...flags, score: (items, signal) => scoreItems(items, options, signal), onProgress: show },
-    ending.signal,
-  );
-  process.stderr.write(`\n${done.lines} lines in ${flags.output}\n`);
-}
-
-interface Flags {
-  model: string;
-  name?: string;
-  volumes: string[];
-  input: string;
-  output: string;
-  temperature: number;
-  batchTokens: number;
-  concurrency: number;
-}
-
-/** Undefined: help is asked for. Throws CONFIGURATION_INVALID. */
-function readFlags(argv: string[]): Flags | undefined {
-  const text = { type: 'string' } as const;
-  const { values } = parseArgs({
-    args: argv,
-    options: {
-      model: text,
-      name: text,
-      volume: { type: 'string', multiple: true },
-      input: text,
-      output: text,
-      temperature: { type: 'string', default: '1' },
-      'batch-tokens': { type: 'string', default: '16384' },
-      concurrency: { type: 'string', default: '4' },
-      help: { type: 'boolean', short: 'h' },
-    },
-  });
-  if (values.help) return undefined;
-  const { model, input, output, name } = values;
-  if (!model || !input || !output) {
-    throw new AppError(
-      'CONFIGURATION_INVALID',
-      'reading flags: --model, --input and --output are needed',
-    );
-  }
-  return {
-    model,
-    input,
-    output,
-    name,
-    volumes: values.volume ?? [],
-    temperature: positive('--temperature', values.temperature),
-    batchTokens: positive('--batch-tokens', values['batch-tokens']),
-    concurrency: positive('--concurrency', values.concurrency),
+  refuseExisting(flags.output);
+  await using address = await openService(flags);
+  const { name: model, temperature, addsEos, task } = flags;
+  const service = new Service({ url: address.url, model, task, temperature, addsEos, maxTries });
+  const settings = {
+    inputBytes: size,
+    task: await service.task(ending.signal),
+    temperature,
+    eos: addsEos,
   };
-}
-
-function positive(name: string, text: string): number {
-  const value = Number(text);
-  if (value > 0 && Number.isFinite(value)) return value;
-  throw new AppError('CONFIGURATION_INVALID', `reading ${name}: "${text}" is not above 0`);
+  const onProgress = progressBar((text) => process.stderr.write(text), process.stderr.isTTY);
+  const lines = await scoreFile({ ...flags, settings, service, onProgress }, ending.signal);
+  process.stderr.write(`\n${lines} lines in ${flags.output}\n`);
 }
 
 /** The service at an address, or one of our own for as long as it is needed. */

@@ -1,17 +1,22 @@
-// How far a run has come, as a line of text. Pure.
+// How far a run has come, as text for a person.
 import type { Progress } from './run.ts';
 
 const width = 30;
 
-/** A bar that replaces the one before it; where nobody watches, a line of its own. */
-export function progressText(
-  { lines, bytes }: Progress,
-  size: number,
+/** On a terminal a bar that replaces the one before it; elsewhere a line at every percent. */
+export function progressBar(
+  write: (text: string) => void,
   isTerminal: boolean,
-): string {
-  const share = size === 0 ? 1 : Math.min(1, bytes / size);
-  const percent = `${Math.floor(100 * share)} %`;
-  if (!isTerminal) return `${percent}, ${lines} lines\n`;
-  const done = Math.round(share * width);
-  return `\r[${'='.repeat(done)}${' '.repeat(width - done)}] ${percent}, ${lines} lines`;
+): (progress: Progress) => void {
+  let shown = -1;
+  return ({ lines, share }) => {
+    const percent = Math.floor(100 * share);
+    if (isTerminal) {
+      const done = Math.round(share * width);
+      write(`\r[${'='.repeat(done)}${' '.repeat(width - done)}] ${percent} %, ${lines} lines`);
+    } else if (percent > shown) {
+      write(`${percent} %, ${lines} lines\n`);
+    }
+    shown = percent;
+  };
 }

@@ -1,100 +1,94 @@
-// A data set through a service, in order and in constant memory: what stands in the output already is passed over.
-import { createReadStream } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
-import { type Item, outputLine, readItem, type Scores, tokensOf } from './items.ts';
+// A data set through a service, in order and in constant memory: what the journal has already is passed over.
+import { linkSignals } from '../../common/abort.ts';
+import { inOrder } from './in-order.ts';
+import { columnNames, type Item, outputLine, readItem, type Scores, tokensOf } from './items.ts';
+import { type Identity, Journal, type Settings } from './journal.ts';
+import { readRecords } from './records.ts';
+import type { Tokenize } from './texts.ts';
 
 export interface RunOptions {
   input: string;
   output: string;
+  settings: Settings;
   /** Tokens of a batch at most; an item that has more is a batch of its own. */
   batchTokens: number;
   /** Batches at a time. */
   concurrency: number;
-  score: (items: readonly Item[], signal: AbortSignal) => Promise<Scores[][]>;
+  service: ScoringService;
   onProgress: (progress: Progress) => void;
 }
 
+export interface ScoringService {
+  score: (items: readonly Item[], signal: AbortSignal) => Promise<Scored>;
+  tokenize: (request: Tokenize, signal: AbortSignal) => Promise<number[]>;
+  eos: (signal: AbortSignal) => Promise<string>;
+}
+
+export interface Scored {
+  /** Of each item, of each of its rows. */
+  readonly scores: readonly (readonly Scores[])[];
+  readonly model: Identity;
+}
+
 export interface Progress {
-  /** Lines of the input that are done. */
+  /** Records that are done. */
   lines: number;
-  /** Of the input. */
-  bytes: number;
+  /** Of the input: 0 to 1. */
+  share: number;
 }
 
-export async function scoreFile(options: RunOptions, signal: AbortSignal): Promise<Progress> {
-  await using output = await open(options.output, 'a+');
-  const progress = { lines: await dropBrokenLine(output), bytes: 0 };
-  const running: { batch: Batch; scores: Promise<Scores[][]> }[] = [];
-  const finishFirst = async () => {
-    const first = running.shift();
-    if (!first) return;
-    const scores = await first.scores;
-    const lines = first.batch.items.map((item, i) => outputLine(item, scores[i] ?? []));
-    await output.appendFile(lines.join(''));
-    progress.lines += lines.length;
-    progress.bytes = first.batch.endBytes;
-    options.onProgress({ ...progress });
-  };
-  for await (const batch of batches(options, progress.lines)) {
-    signal.throwIfAborted();
-    const scores = options.score(batch.items, signal);
-    scores.catch(() => {}); // its turn to be awaited comes
-    running.push({ batch, scores });
-    if (running.length >= options.concurrency) await finishFirst();
+/** Texts that are tokenized at a time. */
+const tokenizing = 16;
+
+/** The number of records. */
+export async function scoreFile(options: RunOptions, outer: AbortSignal): Promise<number> {
+  const { input, output, settings, service } = options;
+  await using journal = await Journal.open(output, settings);
+  const failed = new AbortController();
+  using ends = linkSignals(outer, failed.signal);
+  const { signal } = ends;
+  try {
+    const tokenizer = {
+      ids: (request: Tokenize) => service.tokenize(request, signal),
+      eos: () => service.eos(signal),
+    };
+    const records = readRecords(input, { skip: journal.lines, columns: columnNames });
+    const items = inOrder(records, tokenizing, (record) => readItem(record, tokenizer));
+    const score = async (batch: readonly Item[]) => ({
+      batch,
+      scored: await service.score(batch, signal),
+    });
+    for await (const { batch, scored } of inOrder(
+      batches(items, options.batchTokens),
+      options.concurrency,
+      score,
+    )) {
+      signal.throwIfAborted();
+      const lines = batch.map((item, i) => outputLine(item, scored.scores[i] ?? []));
+      await journal.append(lines, scored.model);
+      options.onProgress({ lines: journal.lines, share: batch.at(-1)?.share ?? 1 });
+    }
+  } finally {
+    failed.abort(); // what still runs is for nobody
   }
-  while (running.length > 0) await finishFirst();
-  return progress;
-}
-
-interface Batch {
-  readonly items: Item[];
-  /** Of the input, to the end of the batch. */
-  readonly endBytes: number;
+  await journal.finish();
+  return journal.lines;
 }
 
 async function* batches(
-  { input, batchTokens }: Pick<RunOptions, 'input' | 'batchTokens'>,
-  skip: number,
-): AsyncGenerator<Batch> {
-  let [at, bytes, tokens] = [0, 0, 0];
-  let items: Item[] = [];
-  for await (const text of createInterface({
-    input: createReadStream(input),
-    crlfDelay: Infinity,
-  })) {
-    const line = at++;
-    if (line >= skip) {
-      const item = readItem(text, line);
-      const own = tokensOf(item);
-      if (items.length > 0 && tokens + own > batchTokens) {
-        yield { items, endBytes: bytes };
-        [items, tokens] = [[], 0];
-      }
-      items.push(item);
-      tokens += own;
+  items: AsyncIterable<Item>,
+  batchTokens: number,
+): AsyncGenerator<readonly Item[]> {
+  let batch: Item[] = [];
+  let tokens = 0;
+  for await (const item of items) {
+    const own = tokensOf(item);
+    if (batch.length > 0 && tokens + own > batchTokens) {
+      yield batch;
+      [batch, tokens] = [[], 0];
     }
-    bytes += Buffer.byteLength(text) + 1;
+    batch.push(item);
+    tokens += own;
   }
-  if (items.length > 0) yield { items, endBytes: bytes };
-}
-
-const newline = 0x0a;
-
-/** Whole lines of `file`; what a run that was ended wrote of one more is cut off. */
-async function dropBrokenLine(file: FileHandle): Promise<number> {
-  const buffer = Buffer.alloc(1 << 16);
-  let [lines, at, end] = [0, 0, 0];
-  for (;;) {
-    const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
-    if (bytesRead === 0) break;
-    for (let i = 0; i < bytesRead; i++) {
-      if (buffer[i] !== newline) continue;
-      lines += 1;
-      end = at + i + 1;
-    }
-    at += bytesRead;
-  }
-  if (end < at) await file.truncate(end);
-  return lines;
+  if (batch.length > 0) yield batch;
 }

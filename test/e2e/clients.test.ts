@@ -5,10 +5,14 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
+import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet';
+import { main as score } from '../../server/offline/main.ts';
 import { eventually } from '../support/gateway-kit.ts';
 import { exampleManifest, Local } from '../support/local-command.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const folder = 'examples/models/tiny-python-llama';
 const golden = JSON.parse(readFileSync(`${folder}/golden.json`, 'utf8')) as {
@@ -70,6 +74,20 @@ describe('clients of trainers and suites', { skip }, () => {
       want.forEach((values, r) => assertNear(cold[r] ?? [], values, by));
     });
   }
+
+  it('refmodel score writes the reference log-probs that TRL computes itself', async () => {
+    using made = temporaryFolder();
+    const [data, output] = ['test/datasets/preferences.parquet', join(made.path, 'out.parquet')];
+    const want = (await run('test/clients/trl_dpo_reference.py', [folder, data])) as number[][];
+
+    await score({}, ['--model', url, '--input', data, '--output', output]);
+
+    const rows = await parquetReadObjects({ file: await asyncBufferFromFile(output) });
+    assert.equal(rows.length, want.length);
+    for (const [r, row] of rows.entries()) {
+      assertNear([row['ref_chosen_logps'], row['ref_rejected_logps']], want[r] ?? [], 1e-3);
+    }
+  });
 
   for (const method of ['dpo', 'grpo']) {
     it(`${method} has the same losses with the reference here and in the trainer`, async () => {

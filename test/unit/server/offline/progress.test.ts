@@ -1,13 +1,23 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { progressText } from '../../../../server/offline/progress.ts';
+import { progressBar } from '../../../../server/offline/progress.ts';
 
-describe('progressText', () => {
-  it('is a bar on a terminal, and a line elsewhere', () => {
-    const progress = { lines: 3, bytes: 50 };
+describe('progressBar', () => {
+  it('is a bar on a terminal', () => {
+    const texts: string[] = [];
+    const show = progressBar((text) => texts.push(text), true);
 
-    assert.match(progressText(progress, 100, true), /^\r\[={15} {15}\] 50 %, 3 lines$/);
-    assert.equal(progressText(progress, 100, false), '50 %, 3 lines\n');
-    assert.match(progressText({ lines: 0, bytes: 0 }, 0, false), /100 %/);
+    show({ lines: 3, share: 0.5 });
+
+    assert.match(texts[0] ?? '', /^\r\[={15} {15}\] 50 %, 3 lines$/);
+  });
+
+  it('is a line a percent elsewhere', () => {
+    const texts: string[] = [];
+    const show = progressBar((text) => texts.push(text), false);
+
+    for (const share of [0.5, 0.501, 0.502, 1]) show({ lines: 3, share });
+
+    assert.deepEqual(texts, ['50 %, 3 lines\n', '100 %, 3 lines\n']);
   });
 });
