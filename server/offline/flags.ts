@@ -1,7 +1,7 @@
 // The flags of `refmodel score`. Pure.
 import { parseArgs } from 'node:util';
 import { AppError } from '../../common/errors.ts';
-import { type Task, tasks } from './service.ts';
+import { type Task, tasks } from './run.ts';
 
 export const usage = `usage: refmodel score --model MANIFEST|URL --input FILE --output FILE [options]
 

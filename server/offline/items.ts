@@ -38,6 +38,11 @@ export interface Tokenizer {
   ids: (request: Tokenize) => Promise<number[]>;
   /** Written behind texts; empty for none. */
   eos: () => Promise<string>;
+  /**
+   * Where the tokens of a prompt are not those that the whole text begins with: whether a pair is the tokens of the prompt
+   * and what follows so many of the whole, as DPO trainers put it together, or the whole as it is.
+   */
+  joinsPairs: boolean;
 }
 
 /** Throws INVALID_REQUEST naming the line, counted from 1. */
@@ -46,7 +51,8 @@ export async function readItem(record: DataRecord, tokenizer: Tokenizer): Promis
   const parsed = idRecord.safeParse(value);
   if (parsed.success) return { line, share, ...readIds(parsed.data, line) };
   const texts = readFormat(value, { line, eos: await tokenizer.eos() });
-  const tokenized = await Promise.all(texts.rows.map((row) => tokenize(row, tokenizer)));
+  const joins = texts.isPair && tokenizer.joinsPairs;
+  const tokenized = await Promise.all(texts.rows.map((row) => tokenize(row, tokenizer, joins)));
   if (tokenized.some((row) => row.ids.length === 0)) throw badRecord(line, 'it has no token');
   return { line, share, rows: tokenized, isPair: texts.isPair };
 }
@@ -82,12 +88,17 @@ function readFormat(value: unknown, { line, eos }: { line: number; eos: string }
 }
 
 /** Cut where the tokens of the context alone would end, as TRL does. */
-async function tokenize({ whole, context }: TextRow, tokenizer: Tokenizer): Promise<ItemRow> {
+async function tokenize(
+  { whole, context }: TextRow,
+  tokenizer: Tokenizer,
+  joins: boolean,
+): Promise<ItemRow> {
   const [ids, before] = await Promise.all([
     tokenizer.ids(whole),
     context ? tokenizer.ids(context) : [],
   ]);
-  return { ids, promptLength: Math.min(before.length, ids.length) };
+  const promptLength = Math.min(before.length, ids.length);
+  return { ids: joins ? [...before, ...ids.slice(promptLength)] : ids, promptLength };
 }
 
 export const tokensOf = ({ rows }: Item): number =>

@@ -22,7 +22,11 @@ export interface ScoringService {
   score: (items: readonly Item[], signal: AbortSignal) => Promise<Scored>;
   tokenize: (request: Tokenize, signal: AbortSignal) => Promise<number[]>;
   eos: (signal: AbortSignal) => Promise<string>;
+  task: (signal: AbortSignal) => Promise<Task>;
 }
+
+export const tasks = ['logprobs', 'reward'] as const;
+export type Task = (typeof tasks)[number];
 
 export interface Scored {
   /** Of each item, of each of its rows. */
@@ -51,6 +55,7 @@ export async function scoreFile(options: RunOptions, outer: AbortSignal): Promis
     const tokenizer = {
       ids: (request: Tokenize) => service.tokenize(request, signal),
       eos: () => service.eos(signal),
+      joinsPairs: (await service.task(signal)) === 'logprobs',
     };
     const records = readRecords(input, { skip: journal.lines, columns: columnNames });
     const items = inOrder(records, tokenizing, (record) => readItem(record, tokenizer));

@@ -5,11 +5,8 @@ import { z } from 'zod';
 import { AppError } from '../../common/errors.ts';
 import type { Item, Scores } from './items.ts';
 import { identity } from './journal.ts';
-import type { Scored, ScoringService } from './run.ts';
+import type { Scored, ScoringService, Task } from './run.ts';
 import type { Tokenize } from './texts.ts';
-
-export const tasks = ['logprobs', 'reward'] as const;
-export type Task = (typeof tasks)[number];
 
 const logprobsAnswer = identity.extend({
   logprobs: z.array(z.array(z.number().nullable())),

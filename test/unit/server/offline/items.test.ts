@@ -17,6 +17,7 @@ const tokenizer: Tokenizer = {
     return request.add_generation_prompt ? [...ids, 0] : ids;
   },
   eos: async () => '.',
+  joinsPairs: true,
 };
 const read = (value: unknown, line = 0) => readItem({ line, value, share: 0.5 }, tokenizer);
 
@@ -68,6 +69,29 @@ describe('a record of a data set', () => {
     const { rows } = await read({ prompt: messages('ab'), completion: messages('') });
 
     assert.deepEqual(rows, [{ ids: [97, 98], promptLength: 2 }]);
+  });
+
+  it('of a pair is joined as DPO trainers do, where the tokens of the prompt are not those of the whole', async () => {
+    const messages = (content: string) => [{ role: 'x', content }];
+    const pair = { prompt: messages('a'), chosen: messages('bc'), rejected: messages('d') };
+
+    const joined = await read(pair);
+    const whole = await readItem(
+      { line: 0, share: 1, value: pair },
+      { ...tokenizer, joinsPairs: false },
+    );
+
+    assert.deepEqual(joined.rows, [
+      { ids: [97, 0, 99], promptLength: 2 },
+      { ids: [97, 0], promptLength: 2 },
+    ]);
+    assert.deepEqual(
+      whole.rows.map(({ ids }) => ids),
+      [
+        [97, 98, 99],
+        [97, 100],
+      ],
+    );
   });
 
   for (const value of [

@@ -28,6 +28,7 @@ function kit(folder: string) {
     },
     tokenize: async () => [1],
     eos: async () => '',
+    task: async () => 'logprobs' as const,
   };
   const options = {
     input: path.join(folder, 'in.jsonl'),
