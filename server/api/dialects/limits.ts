@@ -16,8 +16,11 @@ export function checkTop(name: string, k: number | undefined, limits: AnswerLimi
 }
 
 /** `k` candidates beside each token of the rows. Throws BODY_TOO_LARGE. */
-export function checkAnswer(rows: readonly IdRow[], k: number, limits: AnswerLimits): void {
-  const tokens = countIds(rows);
+export const checkAnswer = (rows: readonly IdRow[], k: number, limits: AnswerLimits): void =>
+  checkValues(countIds(rows), k, limits);
+
+/** `k` candidates beside each of so many tokens. Throws BODY_TOO_LARGE. */
+export function checkValues(tokens: number, k: number, limits: AnswerLimits): void {
   if (tokens * (k + 1) <= limits.maxAnswerValues) return;
   const message = `${tokens} tokens with ${k} candidates each are more than ${limits.maxAnswerValues} values`;
   throw new AppError('BODY_TOO_LARGE', `the answer would be too large: ${message}`);

@@ -9,6 +9,7 @@ import { parseBody } from '../schemas.ts';
 import { sendJsonText } from '../send-text.ts';
 import { nextToken, shownIds } from './candidates.ts';
 import { type DialectOptions, scorePrompts } from './scored.ts';
+import { chosenIds } from './sglang-chosen.ts';
 import {
   type SglangWanted,
   sglangAsked,
@@ -23,16 +24,24 @@ export function postSglangGenerate(options: DialectOptions): RequestHandler {
     const signal = clientSignal(res);
     const body = parseBody(sglangRequest, req.body);
     const { field, prompts, isList } = sglangPrompts(body);
-    const wanted = sglangWanted(body, prompts.length, options.limits);
+    const wanted = sglangWanted(body, { count: prompts.length, isList }, options.limits);
     const of = (r: number) => wanted[r] ?? nothingWanted;
-    const ask = (length: number, r: number) => sglangAsked(of(r), length);
+    const ask = (length: number, r: number) => sglangAsked(of(r), length, options.limits);
     const request = { model: body.model, field, prompts, ask };
     const { loaded, rows } = await scorePrompts(options, { req, res }, request, signal);
     const { texts, session } = loaded;
     const news = rows.map(({ values }, r) => (of(r).wantsNext ? [nextToken(values)] : []));
     const written = await texts.ofRows({ rows: news, skipSpecialTokens: true }, signal);
     const textOf = body.return_text_in_logprobs
-      ? await texts.ofTokens([...shownIds(rows), ...wanted.flatMap(chosenIds)], signal)
+      ? await texts.ofTokens(
+          [
+            ...shownIds(rows),
+            ...wanted.flatMap(({ logprobs }) =>
+              logprobs?.chosen ? chosenIds(logprobs.chosen) : [],
+            ),
+          ],
+          signal,
+        )
       : () => null;
     const shown = rows.map((row, r) => ({
       ...row,
@@ -44,8 +53,6 @@ export function postSglangGenerate(options: DialectOptions): RequestHandler {
     await sendJsonText(res, sglangText(shown, view), signal);
   };
 }
-
-const chosenIds = ({ logprobs }: SglangWanted): readonly number[] => logprobs?.tokenIds ?? [];
 
 const nothingWanted: SglangWanted = {
   wantsNext: false,

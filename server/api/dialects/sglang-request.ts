@@ -5,12 +5,19 @@ import { type Asked, positionsFrom } from '../../model/scoring.ts';
 import { type Prompt, readPrompts } from '../prompts.ts';
 import { oneToken } from './completions.ts';
 import { list, numbers } from './fields.ts';
-import { type AnswerLimits, checkTop } from './limits.ts';
+import { type AnswerLimits, checkTop, checkValues } from './limits.ts';
+import {
+  type ChosenTokens,
+  candidatesOf,
+  chosenWidth,
+  invalidField,
+  perToken,
+  readChosen,
+  tokenIds,
+} from './sglang-chosen.ts';
 
 /** One for all prompts, or a list with one for each. */
 const perPrompt = <T extends z.ZodType>(value: T) => value.or(numbers(z.array(value))).nullish();
-const tokenIds = numbers(z.array(z.int().min(0)));
-
 const samplingParams = z.object({
   max_new_tokens: oneToken,
   n: z.literal(1, 'only 1 is supported').nullish(),
@@ -26,6 +33,7 @@ export const sglangRequest = z.object({
   logprob_start_len: perPrompt(z.int().min(-1)),
   top_logprobs_num: perPrompt(z.int().min(0)),
   token_ids_logprob: tokenIds.or(z.array(tokenIds)).nullish(),
+  token_ids_logprob_positions: perToken.or(z.array(perToken)).nullish(),
   return_text_in_logprobs: z.boolean().nullish(),
   stream: z.literal(false, 'streaming is not supported').nullish(),
 });
@@ -36,9 +44,7 @@ export interface SglangWanted {
   wantsNext: boolean;
   temperature: number | undefined;
   /** Unset: no log-probs at all. */
-  logprobs:
-    | { startLength: number; topK: number; tokenIds: readonly number[] | undefined }
-    | undefined;
+  logprobs: { startLength: number; topK: number; chosen: ChosenTokens | undefined } | undefined;
 }
 
 /** Either `text` or `input_ids`. */
@@ -57,21 +63,22 @@ export function sglangPrompts({ text, input_ids: ids }: SglangRequest): {
 
 export function sglangWanted(
   body: SglangRequest,
-  count: number,
+  { count, isList }: { count: number; isList: boolean },
   limits: AnswerLimits,
 ): SglangWanted[] {
   const params = spread('sampling_params', body.sampling_params, count);
   const logprob = spread('return_logprob', body.return_logprob, count);
   const startLength = spread('logprob_start_len', body.logprob_start_len, count);
   const topK = spread('top_logprobs_num', body.top_logprobs_num, count);
-  const ids = idsOf(body.token_ids_logprob, count);
+  const tokens = readChosen(body, { count, isList });
   return params.map((sampling, r) => {
     checkTop('top_logprobs_num', topK[r], limits);
-    checkTop('token_ids_logprob', ids[r]?.length, limits);
+    const chosen = tokens[r];
+    checkTop('token_ids_logprob', chosen && chosenWidth(chosen), limits);
     const logprobs = {
       startLength: startLength[r] ?? -1,
       topK: topK[r] ?? 0,
-      tokenIds: ids[r],
+      chosen,
     };
     return {
       wantsNext: sampling?.max_new_tokens === 1,
@@ -85,9 +92,11 @@ export function sglangWanted(
 export const firstPosition = (startLength: number, length: number): number =>
   startLength < 0 ? length - 1 : startLength;
 
+/** Throws INVALID_REQUEST, or BODY_TOO_LARGE before it makes room for what is asked. */
 export function sglangAsked(
   { wantsNext, temperature, logprobs }: SglangWanted,
   length: number,
+  limits: AnswerLimits,
 ): Asked {
   const first = firstPosition(logprobs?.startLength ?? -1, length);
   if (first > length) {
@@ -95,20 +104,15 @@ export function sglangAsked(
     throw new AppError('INVALID_REQUEST', message);
   }
   const positions = positionsFrom(first + 1, length);
-  const { topK = 0, tokenIds } = logprobs ?? {};
+  const { topK = 0, chosen } = logprobs ?? {};
+  if (chosen) checkValues(positions.length, topK + chosenWidth(chosen), limits);
   return {
     positions,
     wantsNext,
     topK,
     ...(temperature !== undefined && { temperature }),
-    ...(tokenIds?.length && { candidates: everywhere(tokenIds, positions.length) }),
+    ...(chosen && candidatesOf(chosen, positions, length)),
   };
-}
-
-function everywhere(tokenIds: readonly number[], positions: number) {
-  const width = tokenIds.length;
-  const ids = Int32Array.from({ length: positions * width }, (_, i) => tokenIds[i % width] ?? -1);
-  return { ids, width };
 }
 
 function spread<T>(
@@ -118,15 +122,5 @@ function spread<T>(
 ): (T | undefined)[] {
   if (!Array.isArray(value)) return Array.from({ length: count }, () => value ?? undefined);
   if (value.length === count) return value;
-  const message = `reading ${name}: ${value.length} values for ${count} prompts`;
-  throw new AppError('INVALID_REQUEST', message);
-}
-
-/** A flat list of ids is one for all prompts, not one id for each. */
-function idsOf(lists: number[] | number[][] | null | undefined, count: number) {
-  const flat = lists?.filter((id) => typeof id === 'number') ?? [];
-  const isFlat = flat.length === lists?.length;
-  if (isFlat) return Array.from({ length: count }, () => flat);
-  const nested = lists?.filter((ids) => typeof ids !== 'number');
-  return spread('token_ids_logprob', nested, count);
+  throw invalidField(name, `${value.length} values for ${count} prompts`);
 }

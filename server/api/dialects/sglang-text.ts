@@ -1,6 +1,7 @@
 // The body that SGLang's /generate answers: lists of [log-prob, id, text], the first of a prompt without a value.
 import { logprobText } from '../float32.ts';
 import { type Candidate, type CandidateRow, mostLikely, nextToken } from './candidates.ts';
+import { chosenAt, chosenWidth } from './sglang-chosen.ts';
 import { firstPosition, type SglangWanted } from './sglang-request.ts';
 
 export interface SglangRow extends CandidateRow {
@@ -46,7 +47,7 @@ type TextOf = SglangView['textOf'];
 
 function* logprobsText(
   { tokens, values, wanted }: SglangRow,
-  { startLength, topK, tokenIds }: NonNullable<SglangWanted['logprobs']>,
+  { startLength, topK, chosen }: NonNullable<SglangWanted['logprobs']>,
   textOf: TextOf,
 ): Generator<string> {
   const first = firstPosition(startLength, tokens.length);
@@ -54,12 +55,13 @@ function* logprobsText(
   const at = (i: number) => ({ id: tokens[first + 1 + i] ?? 0, logprob: values.logprobs[i] ?? 0 });
   const own = (i: number) => triple(at(i), textOf);
   const top = (i: number) => triples(mostLikely(values, i, topK), textOf);
-  const chosen = (i: number) =>
+  const width = chosen ? chosenWidth(chosen) : 0;
+  const besides = (i: number) =>
     triples(
-      (tokenIds ?? []).map((id, c) => {
-        const logprob = values.candidateLogprobs[i * (tokenIds?.length ?? 0) + c] ?? 0;
-        return { id, logprob };
-      }),
+      (chosen ? chosenAt(chosen, first + 1 + i) : []).map((id, c) => ({
+        id,
+        logprob: values.candidateLogprobs[i * width + c] ?? 0,
+      })),
       textOf,
     );
   const firstEntry =
@@ -75,9 +77,9 @@ function* logprobsText(
     yield* list(noEntry, scored, top);
     yield `,"output_top_logprobs":[${next < 0 ? '' : top(next)}]`;
   }
-  if (tokenIds) {
+  if (chosen) {
     yield ',"input_token_ids_logprobs":';
-    yield* list(noEntry, scored, chosen);
+    yield* list(noEntry, scored, besides);
     yield `,"output_token_ids_logprobs":[${next < 0 ? '' : 'null'}]`;
   }
 }

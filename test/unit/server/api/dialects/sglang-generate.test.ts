@@ -91,6 +91,29 @@ describe('POST /generate', () => {
     );
   });
 
+  it('scores other ids at each position, by the position of the token itself', async () => {
+    const positions = { token_ids_logprob_positions: [[], [7], [], [9, 5]] };
+    const { body } = await kit.post('/generate', {
+      ...slime,
+      input_ids: [2, 60, 3, 4],
+      ...positions,
+    });
+
+    const [first, ...others] = body.meta_info.input_token_ids_logprobs;
+    assert.equal(first, null);
+    const read = others.map((entries: [number, number][]) =>
+      entries.map(([value, id]) => [float32(value), id]),
+    );
+    assert.deepEqual(read, [
+      [[bigram(2)[7], 7]],
+      [],
+      [
+        [bigram(3)[9], 9],
+        [bigram(3)[5], 5],
+      ],
+    ]);
+  });
+
   it('refuses with 400 what it cannot do', async () => {
     for (const fields of [
       { sampling_params: { max_new_tokens: 2 } },
@@ -99,6 +122,8 @@ describe('POST /generate', () => {
       { logprob_start_len: 4 },
       { stream: true },
       { token_ids_logprob: [64] },
+      { token_ids_logprob_positions: [[1]] },
+      { token_ids_logprob_positions: [[], [], [], []], token_ids_logprob: [1] },
     ]) {
       const { status } = await kit.post('/generate', { ...slime, ...fields });
       assert.equal(status, 400, JSON.stringify(fields));

@@ -9,7 +9,8 @@ import {
 } from '../../../../../server/api/dialects/sglang-request.ts';
 
 const limits = { maxTopLogprobs: 5, maxAnswerValues: 100 };
-const wanted = (body: object, count = 2) => sglangWanted(sglangRequest.parse(body), count, limits);
+const wanted = (body: object, count = 2) =>
+  sglangWanted(sglangRequest.parse(body), { count, isList: true }, limits);
 const refused = { code: 'INVALID_REQUEST' };
 
 describe('a request to SGLang', () => {
@@ -32,13 +33,13 @@ describe('a request to SGLang', () => {
     assert.deepEqual(first, {
       wantsNext: true,
       temperature: undefined,
-      logprobs: { startLength: 0, topK: 1, tokenIds: [7, 8] },
+      logprobs: { startLength: 0, topK: 1, chosen: { everywhere: [7, 8] } },
     });
     assert.equal(second?.logprobs, undefined);
     const each = wanted({ return_logprob: true, token_ids_logprob: [[7], [8]] });
     assert.deepEqual(
-      each.map(({ logprobs }) => logprobs?.tokenIds),
-      [[7], [8]],
+      each.map(({ logprobs }) => logprobs?.chosen),
+      [{ everywhere: [7] }, { everywhere: [8] }],
     );
   });
 
@@ -58,10 +59,10 @@ describe('a request to SGLang', () => {
     const [one] = wanted({ return_logprob: true, logprob_start_len: 1, token_ids_logprob: [7, 8] });
     assert.ok(one);
 
-    const { positions, candidates } = sglangAsked(one, 4);
+    const { positions, candidates } = sglangAsked(one, 4, limits);
 
     assert.deepEqual(positions, Int32Array.of(2, 3));
     assert.deepEqual(candidates, { ids: Int32Array.of(7, 8, 7, 8), width: 2 });
-    assert.throws(() => sglangAsked(one, 0), refused);
+    assert.throws(() => sglangAsked(one, 0, limits), refused);
   });
 });

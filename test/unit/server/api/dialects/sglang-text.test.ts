@@ -7,15 +7,17 @@ import { scoreRow } from '../../../../support/bigram-model.ts';
 
 function write(ids: number[], wanted: SglangWanted, isList = false) {
   const tokens = Int32Array.from(ids);
-  const values = scoreRow({ tokens, ...sglangAsked(wanted, ids.length) });
+  const values = scoreRow({ tokens, ...sglangAsked(wanted, ids.length, limits) });
   const rows = [{ id: 'x', text: 't', tokens, values, wanted }];
   const view = { isList, weightVersion: 'v', textOf: (id: number) => `<${id}>` };
   return { body: JSON.parse([...sglangText(rows, view)].join('')), values };
 }
 
+const limits = { maxTopLogprobs: 5, maxAnswerValues: 100 };
+
 describe('sglangText', () => {
   it('starts each list with an entry without a value, at the position that was asked', () => {
-    const logprobs = { startLength: 1, topK: 2, tokenIds: [9] };
+    const logprobs = { startLength: 1, topK: 2, chosen: { everywhere: [9] } };
     const { body, values } = write([5, 6, 7], {
       wantsNext: true,
       temperature: undefined,
