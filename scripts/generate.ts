@@ -7,7 +7,8 @@ import { crds } from '../crds/structural.ts';
 import { controllerConfig } from '../operator/controller/config.ts';
 import { gatewayConfig } from '../operator/gateway/config.ts';
 import { localConfig } from '../operator/gateway/local.ts';
-import { requestSchema, routes } from '../server/api/openapi.ts';
+import { requestSchema } from '../server/api/openapi/document.ts';
+import { routes } from '../server/api/openapi/routes.ts';
 import { serverConfig } from '../server/config.ts';
 import { alertTable } from './alerts.ts';
 import { capacityTable } from './capacity.ts';
@@ -89,11 +90,11 @@ function apiPage(): string {
 }
 
 function fieldTable(path: string): string {
-  const route = routes[path];
-  if (!route) throw new RangeError(`docs/api.md asks for the fields of ${path}`);
+  const request = routes[path]?.post?.request;
+  if (!request) throw new RangeError(`docs/api.md asks for the fields of ${path}`);
   const { properties } = z
     .object({ properties: z.record(z.string(), z.looseObject({})) })
-    .parse(requestSchema(route.request));
+    .parse(requestSchema(request));
   const rows = Object.entries(properties).map(
     ([name, field]) => `| \`${name}\` | ${typesOf(field).join(' or ')} | ${describe(field)} |`,
   );

@@ -15,7 +15,7 @@ import { clearCache, deleteModel, getCache, getModel, putModel } from './api/cac
 import { addDialects } from './api/dialects/routes.ts';
 import { getModels } from './api/models.ts';
 import { addNative } from './api/native/routes.ts';
-import { openApiDocument } from './api/openapi.ts';
+import { openApiDocument } from './api/openapi/document.ts';
 import { getState } from './api/state.ts';
 import { traceRequest } from './api/trace.ts';
 import { readAnyBody, readBytes, readJsonBody } from './api/wire/read-body.ts';

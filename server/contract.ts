@@ -33,6 +33,8 @@ const standingAnswers: Readonly<Record<string, string | object>> = {
   '/v2/health/ready': { ready: true },
 };
 
+export const standingPaths = Object.keys(standingAnswers);
+
 /** A path of the Open Inference Protocol that names a model: `/v2/models/<name>[/versions/<v>][/ready|/infer]`. */
 export function readInferencePath(path: string) {
   const match = /^\/v2\/models\/(.+?)(?:\/versions\/([^/]+))?(?:\/(ready|infer))?\/?$/.exec(path);

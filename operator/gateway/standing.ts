@@ -13,7 +13,8 @@ export const isWork = (method: string, path: string): boolean =>
 export const isRead = (method: string): boolean => method === 'GET' || method === 'HEAD';
 
 const isQuestion = (path: string): boolean =>
-  /^\/(tokenizer_info|get_model_info)\/?$/.test(path) || readInferencePath(path) !== undefined;
+  /^\/(tokenizer_info|get_model_info|openapi\.json)\/?$/.test(path) ||
+  readInferencePath(path) !== undefined;
 
 /** What the path answers whatever sleeps: `standingAnswer`, and that a model is ready, since a request will be answered. */
 export function answerStanding(

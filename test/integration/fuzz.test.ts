@@ -4,7 +4,7 @@ import { execFile, spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { openApiDocument } from '../../server/api/openapi.ts';
+import { openApiDocument } from '../../server/api/openapi/document.ts';
 import { BigramModels } from '../support/bigram-model.ts';
 import { int32Tensor, oipBody, safetensorsBody } from '../support/binary-bodies.ts';
 import { startServerKit } from '../support/server-kit.ts';

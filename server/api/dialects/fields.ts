@@ -2,8 +2,16 @@
 import { z } from 'zod';
 import { isList, type List } from '../wire/list.ts';
 
+const integers = { type: 'array', items: { type: 'integer' } } as const;
+const anyList = z.custom<List>(isList, 'expected an array');
+
 /** Of ids, texts or lists of ids: what stands in it is looked at later. */
-export const list = z.custom<List>(isList, 'expected an array');
+export const list = anyList.meta({
+  type: 'array',
+  items: { anyOf: [{ type: 'integer' }, { type: 'string' }, integers] },
+});
+/** Of token ids. */
+export const ids = anyList.meta(integers);
 
 /** `schema` is of an array of numbers. */
 export const numbers = <T extends z.ZodType>(schema: T) =>

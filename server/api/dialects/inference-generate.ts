@@ -16,14 +16,14 @@ import {
   promptLogprobsText,
 } from './candidates.ts';
 import { oneToken } from './completions.ts';
-import { list } from './fields.ts';
+import { ids } from './fields.ts';
 import { checkTop } from './limits.ts';
 import { type DialectOptions, scorePrompts } from './scored.ts';
 
 export const inferenceRequest = z.object({
   model: z.string().nullish(),
   request_id: z.string().nullish(),
-  token_ids: list,
+  token_ids: ids,
   stream: z.literal(false, 'streaming is not supported').nullish(),
   sampling_params: z.object({
     max_tokens: oneToken,

@@ -8,7 +8,7 @@ import { type ModelLookup, requestedModel } from '../requested-model.ts';
 import { readRows, toTokens } from '../rows.ts';
 import { parseBody } from '../schemas.ts';
 import { chatFields, chatPrompt } from './chat.ts';
-import { list } from './fields.ts';
+import { ids } from './fields.ts';
 
 type Cache = Scoring['cache'];
 
@@ -20,7 +20,8 @@ const asText = z.object({
   add_special_tokens: z.boolean().nullish(),
   return_token_strs: z.boolean().nullish(),
 });
-const detokenizeRequest = z.object({ model, tokens: list });
+export const tokenizeRequest = asText.or(asChat);
+export const detokenizeRequest = z.object({ model, tokens: ids });
 
 export function postTokenize(lookup: ModelLookup, cache: Cache): RequestHandler {
   return async function tokenize(req, res) {

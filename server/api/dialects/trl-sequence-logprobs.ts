@@ -9,13 +9,13 @@ import { parseBody } from '../schemas.ts';
 import { sendJsonText } from '../send-text.ts';
 import type { List } from '../wire/list.ts';
 import { type CandidateRow, mostLikely } from './candidates.ts';
-import { list, numbers } from './fields.ts';
+import { ids, numbers } from './fields.ts';
 import { checkTop } from './limits.ts';
 import { type DialectOptions, scorePrompts } from './scored.ts';
 
 export const sequenceLogprobsRequest = z.object({
   model: z.string().nullish(),
-  sequences: z.array(list),
+  sequences: z.array(ids),
   prompt_lengths: numbers(z.array(z.int().min(0))),
   top_logprobs: z.int().min(1).nullish(),
   temperature: z.number().positive().nullish(),

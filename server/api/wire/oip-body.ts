@@ -15,7 +15,8 @@ const input = z.object({
   parameters: z.object({ binary_data_size: z.int().min(0).optional() }).optional(),
   data: z.array(z.unknown()).optional(),
 });
-const header = z.object({
+/** In JSON it is the whole body. */
+export const oipHeader = z.object({
   id: z.string().optional(),
   parameters: z.record(z.string(), z.unknown()).optional(),
   inputs: z.array(input).max(64),
@@ -51,7 +52,7 @@ export function readOipBody(body: Uint8Array, headerLength: string): Record<stri
   ]);
 }
 
-type Header = z.output<typeof header>;
+type Header = z.output<typeof oipHeader>;
 
 /** Those about the form of the answer are passed over: its form is that of Accept. */
 const readParameters = (parameters: NonNullable<Header['parameters']>) =>
@@ -75,14 +76,14 @@ function readInputs(inputs: Header['inputs'], bytes: Uint8Array): (readonly [str
   throw malformed(`its inputs have ${at} bytes, after the header come ${bytes.byteLength}`);
 }
 
-function readHeader(bytes: Uint8Array): z.output<typeof header> {
+function readHeader(bytes: Uint8Array): z.output<typeof oipHeader> {
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (cause) {
     throw malformed('the header is not JSON', cause);
   }
-  const parsed = header.safeParse(value);
+  const parsed = oipHeader.safeParse(value);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   throw malformed(`header, ${issue?.path.join('.')}: ${issue?.message}`);
