@@ -9,6 +9,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import type { Socket } from 'node:net';
+import * as zlib from 'node:zlib';
 import express, {
   type ErrorRequestHandler,
   type Express,
@@ -90,7 +91,7 @@ export function errorHandler(log: Logger, shape: ErrorShape = errorBody): ErrorR
 export interface ErrorAnswer {
   code: ErrorCode;
   status: number;
-  headers: { 'retry-after'?: string; 'www-authenticate'?: string };
+  headers: { 'retry-after'?: string; 'www-authenticate'?: string; 'accept-encoding'?: string };
   body: object;
 }
 
@@ -105,6 +106,7 @@ export function errorAnswer(
   if (error.status === 500) log.error({ err: error, requestId: id, path }, 'request failed');
   const headers = {
     ...(error.isRetryable && { 'retry-after': String(error.retryAfterSeconds) }),
+    ...(isCoding(err) && { 'accept-encoding': codings.join(', ') }), // RFC 9110, 15.5.16
     ...(error.status === 401 && { 'www-authenticate': 'Bearer realm="refmodel"' }),
   };
   return { code: error.code, status: error.status, headers, body: shape(error, id, path) };
@@ -116,6 +118,18 @@ function fromRouter(err: unknown): AppError | undefined {
   return new AppError('INVALID_REQUEST', `reading the path: ${err.message}`, { cause: err });
 }
 
+/** Content codings that bodies of requests may have; zstd where Node.js has it, from 22.15 on. */
+export const codings = [
+  'gzip',
+  'deflate',
+  'br',
+  ...('createZstdDecompress' in zlib ? ['zstd'] : []),
+];
+
+const codingType = 'encoding.unsupported';
+const isCoding = (err: unknown): boolean =>
+  err instanceof Error && 'type' in err && err.type === codingType;
+
 /** What express.json throws, in our codes. Its errors carry `type` (npm body-parser, "Errors"). */
 function fromBodyParser(err: unknown): AppError | undefined {
   if (!(err instanceof Error) || !('type' in err)) return undefined;
@@ -124,7 +138,10 @@ function fromBodyParser(err: unknown): AppError | undefined {
       return new AppError('BODY_TOO_LARGE', `reading the body: ${err.message}`, { cause: err });
     case 'entity.parse.failed':
       return new AppError('MALFORMED_JSON', `reading the body: ${err.message}`, { cause: err });
-    case 'encoding.unsupported':
+    case codingType: {
+      const message = `reading the body: ${err.message}, send ${codings.join(', ')}`;
+      return new AppError('UNSUPPORTED_MEDIA_TYPE', message, { cause: err });
+    }
     case 'charset.unsupported':
       return new AppError('UNSUPPORTED_MEDIA_TYPE', `reading the body: ${err.message}`, {
         cause: err,

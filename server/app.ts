@@ -18,7 +18,7 @@ import { addNative } from './api/native/routes.ts';
 import { openApiDocument } from './api/openapi/document.ts';
 import { getState } from './api/state.ts';
 import { traceRequest } from './api/trace.ts';
-import { readAnyBody, readBytes, readJsonBody } from './api/wire/read-body.ts';
+import { readAnyBody, readInferenceBody, readJsonBody } from './api/wire/read-body.ts';
 import { BodyThreads } from './api/wire/threads.ts';
 import type { Catalog } from './catalog.ts';
 import type { ServerConfig } from './config.ts';
@@ -75,7 +75,7 @@ export function createServerApp(options: AppOptions): Express {
 
   const dialectBodies = {
     json: [admission, ...readJsonBody(bodies)],
-    bytes: [admission, ...readBytes(bodies)],
+    inference: [admission, ...readInferenceBody(bodies)],
   };
   addDialects(app, dialectBodies, { lookup, scoring, clock, limits: answerLimits(config) });
 

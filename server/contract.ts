@@ -15,6 +15,15 @@ export const identityHeaders = {
   quantization: 'x-refmodel-quantization',
 } as const;
 
+/** Formats of bodies and of answers. */
+export const mediaTypes = {
+  json: 'application/json',
+  safetensors: 'application/x-safetensors',
+  oip: 'application/octet-stream',
+} as const;
+/** Of a body of the Open Inference Protocol with binary tensors: bytes of its JSON header. */
+export const headerLengthHeader = 'inference-header-content-length';
+
 /**
  * What gateway and pod answer alike to a `GET`, whatever sleeps: clients probe these before they start, and give up
  * when they have to wait. Texts are plain, the rest is JSON.

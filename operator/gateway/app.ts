@@ -11,7 +11,6 @@ import type { Access } from './access/access.ts';
 import { isPoolWide, rightOf } from './access/rights.ts';
 import { bearerToken, refuseDoubles } from './access/token.ts';
 import type { Backend, GatewayModel } from './backend.ts';
-import { modelInBody } from './body-model.ts';
 import { Call } from './call.ts';
 import { callerOf } from './caller.ts';
 import type { RequestSettings } from './config.ts';
@@ -19,6 +18,7 @@ import type { Dispatcher } from './dispatch.ts';
 import type { Forwarder } from './forward.ts';
 import { answerLease, leasePath } from './leases.ts';
 import type { GatewayMetrics } from './metrics.ts';
+import { modelInBody } from './model-in-body.ts';
 import { readBody } from './read-body.ts';
 import { type Address, isPodPath, readAddress, resolveModel, splitUrl } from './route.ts';
 import { answerStanding, answerWhileAsleep, isRead, isWork, listModels } from './standing.ts';
@@ -55,7 +55,11 @@ export function trafficApp(options: AppOptions): RequestListener {
     if (await answerHere(call, asked, options)) return;
     const body = await readBody(call.req, settings.maxBodyBytes);
     if (await answerLeases(call, { ...asked, body }, options)) return;
-    const model = resolveModel(address, () => modelInBody(body), backend.models());
+    const model = resolveModel(
+      address,
+      () => modelInBody(body, call.req.headers),
+      backend.models(),
+    );
     call.model = model.key;
     if (!address.model) await requireRight(call, { ...asked, model }, options);
     if (answerAsleep(call, { address, model }, options)) return;

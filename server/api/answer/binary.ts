@@ -1,4 +1,5 @@
 // An answer as bytes: its columns as they lie in memory, little-endian, behind a header in JSON.
+import { headerLengthHeader, mediaTypes } from '../../contract.ts';
 import { layOut } from '../../model/checkpoint/safetensors.ts';
 import { type Answer, type Column, type Values } from './columns.ts';
 
@@ -75,13 +76,7 @@ export function oipAnswer(answer: Answer): BinaryAnswer {
   const header = new TextEncoder().encode(JSON.stringify(head));
   return {
     contentType: mediaTypes.oip,
-    headers: { 'inference-header-content-length': String(header.byteLength) },
+    headers: { [headerLengthHeader]: String(header.byteLength) },
     parts: [header, ...tensors.map(bytesOf)],
   };
 }
-
-export const mediaTypes = {
-  json: 'application/json',
-  safetensors: 'application/x-safetensors',
-  oip: 'application/octet-stream',
-} as const;

@@ -4,9 +4,10 @@ import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import * as zlib from 'node:zlib';
 import type { Request, Response } from 'express';
+import { mediaTypes } from '../../contract.ts';
 import { tracedFor } from '../trace.ts';
 import type { BodyThreads } from '../wire/threads.ts';
-import { type BinaryAnswer, mediaTypes, oipAnswer, safetensorsAnswer } from './binary.ts';
+import { type BinaryAnswer, oipAnswer, safetensorsAnswer } from './binary.ts';
 import { type Answer, countValues } from './columns.ts';
 import { isShort, jsonText, shortText } from './json.ts';
 

@@ -1,19 +1,23 @@
 // The Open Inference Protocol, version 2: `logprobs` of a language model, padded to the longest row, `rewards` of a reward
 // model. In JSON, or with binary tensors where the request came with them.
 import type { Request, RequestHandler, Response } from 'express';
+import { z } from 'zod';
 import { AppError } from '../../../common/errors.ts';
 import { clientSignal } from '../../../common/http.ts';
-import { type CatalogModel, readInferencePath } from '../../contract.ts';
+import { type CatalogModel, headerLengthHeader, readInferencePath } from '../../contract.ts';
 import type { LoadedModel } from '../../model/loaded.ts';
 import { positionsFrom } from '../../model/scoring.ts';
 import { float32Text, logprobText } from '../float32.ts';
 import { type Scoring, type Sender, senderOf } from '../leased.ts';
 import { requestedModel } from '../requested-model.ts';
+import { parseBody } from '../schemas.ts';
 import { sendJsonText } from '../send-text.ts';
-import { headerLengthHeader, readOipBody } from '../wire/oip-body.ts';
 import { describeTensors, type InferenceInputs, readInputs } from './open-inference-inputs.ts';
 import { rewardPrompts } from './rewarded.ts';
 import { type DialectOptions, scorePrompts } from './scored.ts';
+
+/** Inputs and parameters by name, as the body is read. */
+const inferenceFields = z.record(z.string(), z.unknown());
 
 interface Tensor {
   name: 'logprobs' | 'rewards';
@@ -37,20 +41,18 @@ export function getInference({ lookup, scoring }: DialectOptions): RequestHandle
   };
 }
 
-/** The body is bytes: its header may be all of it. */
 export function postInfer(options: DialectOptions): RequestHandler {
   return async function infer(req, res) {
     const { name, verb } = pathOf(req);
     if (verb !== 'infer') throw new AppError('METHOD_NOT_ALLOWED', 'POST is not allowed, use GET');
     const signal = clientSignal(res);
-    const body: Buffer = Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0);
-    const headerLength = req.get(headerLengthHeader);
-    const fields = readOipBody(body, headerLength ?? String(body.byteLength));
+    const fields = parseBody(inferenceFields, req.body);
     const inputs = readInputs(fields);
     const asked = { name, inputs, temperature: readTemperature(fields['temperature']) };
     const { loaded, tensor } = await compute(options, { req, res }, asked, signal);
     const head = headOf(loaded, fields['request_id']);
-    if (headerLength === undefined) await sendJsonText(res, jsonText(head, tensor), signal);
+    if (req.get(headerLengthHeader) === undefined)
+      await sendJsonText(res, jsonText(head, tensor), signal);
     else sendBinary(res, head, tensor);
   };
 }

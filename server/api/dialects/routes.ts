@@ -14,10 +14,10 @@ import { getTokenizerInfo, postDetokenize, postTokenize } from './tokenize.ts';
 import { postSequenceLogprobs } from './trl-sequence-logprobs.ts';
 import { postClassify, postEmbeddings, postPooling } from './vllm-pooling.ts';
 
-/** What admits a body and reads it: as JSON, or as bytes. */
+/** What admits a body and reads it: as JSON, or as the Open Inference Protocol has it. */
 export interface DialectBodies {
   json: RequestHandler[];
-  bytes: RequestHandler[];
+  inference: RequestHandler[];
 }
 
 export function addDialects(app: Express, bodies: DialectBodies, options: DialectOptions): void {
@@ -50,7 +50,7 @@ export function addDialects(app: Express, bodies: DialectBodies, options: Dialec
   app
     .route('/v2/models/*model')
     .get(getInference(options))
-    .post(bodies.bytes, postInfer(options))
+    .post(bodies.inference, postInfer(options))
     .all(methodNotAllowed('GET', 'POST'));
 }
 

@@ -1,7 +1,7 @@
 // What the routes take, as an OpenAPI document: made of the schemas that check them. Pure.
 import { z } from 'zod';
 import { errorKinds } from '../../../common/errors.ts';
-import { mediaTypes } from '../answer/binary.ts';
+import { mediaTypes } from '../../contract.ts';
 import { type Operation, routes } from './routes.ts';
 
 export function openApiDocument(): object {

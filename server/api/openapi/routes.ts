@@ -1,7 +1,6 @@
 // Every route of a server, with the schema of what it takes. A test holds the list to the routes that the app has.
 import type { z } from 'zod';
-import { standingPaths } from '../../contract.ts';
-import { mediaTypes } from '../answer/binary.ts';
+import { mediaTypes, standingPaths } from '../../contract.ts';
 import { completionsRequest } from '../dialects/completions.ts';
 import { inferenceRequest } from '../dialects/inference-generate.ts';
 import { scoreEvaluationRequest } from '../dialects/llama-factory.ts';

@@ -1,9 +1,9 @@
 // The body of a request, whatever its format, as one value: fields by name.
 import express, { type Request, type RequestHandler } from 'express';
 import { AppError } from '../../../common/errors.ts';
-import { mediaTypes } from '../answer/binary.ts';
+import { headerLengthHeader, mediaTypes } from '../../contract.ts';
 import { tracedFor } from '../trace.ts';
-import { headerLengthHeader, readOipBody } from './oip-body.ts';
+import { readOipBody } from './oip-body.ts';
 import { readSafetensorsBody } from './safetensors-body.ts';
 import type { BodyThreads } from './threads.ts';
 
@@ -27,13 +27,23 @@ export const readAnyBody = (options: BodyOptions): RequestHandler[] => [
   rawBody(options),
   replaceBody(async (req, bytes) => {
     if (req.is(mediaTypes.safetensors)) return readSafetensorsBody(bytes);
-    if (req.is(mediaTypes.oip)) return readOipBody(bytes, req.get(headerLengthHeader) ?? '');
+    if (req.is(mediaTypes.oip))
+      return readInference(req.get(headerLengthHeader) ?? '', bytes, options);
     return readJson(bytes, options);
   }),
 ];
 
-/** As it came. */
-export const readBytes = (options: BodyOptions): RequestHandler[] => [rawBody(options)];
+/** A body of the Open Inference Protocol, whatever its type says: without a header length it is JSON as a whole. */
+export const readInferenceBody = (options: BodyOptions): RequestHandler[] => [
+  rawBody(options),
+  replaceBody((req, bytes) => {
+    const length = req.get(headerLengthHeader) ?? String(bytes.byteLength);
+    return readInference(length, bytes, options);
+  }),
+];
+
+const readInference = (headerLength: string, bytes: Buffer, options: BodyOptions) =>
+  readOipBody(bytes, headerLength, (header) => parseJson(header, options));
 
 function requireType(types: readonly string[]): RequestHandler {
   return function requireContentType(req, _res, next) {
@@ -59,19 +69,22 @@ function replaceBody(read: (req: Request, bytes: Buffer) => Promise<unknown>): R
   };
 }
 
-async function readJson(bytes: Buffer, { maxInlineBytes, threads }: BodyOptions): Promise<unknown> {
+async function readJson(bytes: Buffer, options: BodyOptions): Promise<unknown> {
   if (bytes.byteLength === 0) return undefined;
-  const value =
-    bytes.byteLength > maxInlineBytes
-      ? await threads.parse(new Uint8Array(bytes)) // a copy that a thread can take over
-      : parseInline(bytes);
+  const value = await parseJson(bytes, options);
   if (typeof value === 'object' && value !== null) return value;
   throw new AppError('MALFORMED_JSON', 'reading the body: it is not a JSON object');
 }
 
-function parseInline(bytes: Buffer): unknown {
+/** By a thread where it is large. Throws MALFORMED_JSON. */
+const parseJson = (bytes: Uint8Array, { maxInlineBytes, threads }: BodyOptions): unknown =>
+  bytes.byteLength > maxInlineBytes
+    ? threads.parse(new Uint8Array(bytes)) // a copy that a thread can take over
+    : parseInline(bytes);
+
+function parseInline(bytes: Uint8Array): unknown {
   try {
-    return JSON.parse(bytes.toString('utf8'));
+    return JSON.parse(new TextDecoder().decode(bytes));
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause);
     throw new AppError('MALFORMED_JSON', `reading the body: ${message}`, { cause });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { AppError, type ErrorCode } from '../../../../common/errors.ts';
-import { modelInBody } from '../../../../operator/gateway/body-model.ts';
+import { modelInJson } from '../../../../operator/gateway/model-in-json.ts';
 import {
   isPodPath,
   type Models,
@@ -234,7 +234,7 @@ describe('routing by', () => {
     it(`${name} → ${typeof want === 'string' ? want : want.model}`, () => {
       const found = () => {
         const address = readAddress({ host, url }, models);
-        const inBody = () => modelInBody(body === undefined ? undefined : Buffer.from(body));
+        const inBody = () => modelInJson(body === undefined ? undefined : Buffer.from(body));
         return { address, model: resolveModel(address, inBody, models) };
       };
 

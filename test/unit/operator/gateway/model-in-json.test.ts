@@ -2,17 +2,17 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { AppError } from '../../../../common/errors.ts';
-import { modelInBody } from '../../../../operator/gateway/body-model.ts';
+import { modelInJson } from '../../../../operator/gateway/model-in-json.ts';
 
-const find = (text: string): string | undefined => modelInBody(Buffer.from(text));
+const find = (text: string): string | undefined => modelInJson(Buffer.from(text));
 /** Enough ids that a body is searched, not parsed. */
 const ids = `[${'1,'.repeat(2000)}1]`;
 const isMalformed = (err: unknown) => err instanceof AppError && err.code === 'MALFORMED_JSON';
 
-describe('modelInBody', () => {
+describe('modelInJson', () => {
   it('finds none in no body, and in one that is no object with such a text', () => {
-    assert.equal(modelInBody(undefined), undefined);
-    assert.equal(modelInBody(Buffer.alloc(0)), undefined);
+    assert.equal(modelInJson(undefined), undefined);
+    assert.equal(modelInJson(Buffer.alloc(0)), undefined);
     for (const text of ['[]', 'null', '"model"', '{}', '{"model":3}', '{"x":{"model":"a"}}']) {
       assert.equal(find(text), undefined, text);
     }

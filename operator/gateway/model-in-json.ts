@@ -8,7 +8,7 @@ const parsedBytes = 2048;
 const maxCandidates = 8;
 
 /** The top-level `model` of a body, when it has one that is a text. Throws MALFORMED_JSON, where it looks that far. */
-export function modelInBody(body: Buffer | undefined): string | undefined {
+export function modelInJson(body: Buffer | undefined): string | undefined {
   if (!body || body.length === 0) return undefined;
   const found = body.length > parsedBytes ? search(body) : undefined;
   return found ? found.model : parse(body);
