@@ -12,6 +12,7 @@ import { type Scoring, type Sender, senderOf } from '../leased.ts';
 import { requestedModel } from '../requested-model.ts';
 import { parseBody } from '../schemas.ts';
 import { sendJsonText } from '../send-text.ts';
+import { checkValues } from './limits.ts';
 import { describeTensors, type InferenceInputs, readInputs } from './open-inference-inputs.ts';
 import { rewardPrompts } from './rewarded.ts';
 import { type DialectOptions, scorePrompts } from './scored.ts';
@@ -96,7 +97,7 @@ async function compute(
   });
   const { loaded, rows } = await scorePrompts(options, exchange, { ...request, ask }, signal);
   const scores = rows.map(({ values }) => values.logprobs);
-  return { loaded, tensor: padded(scores, inputs.places) };
+  return { loaded, tensor: padded(scores, inputs.places, options.limits) };
 }
 
 async function taskOf(
@@ -108,9 +109,15 @@ async function taskOf(
   return lease.value.session.identity.task;
 }
 
-function padded(scores: readonly Float32Array[], places: InferenceInputs['places']): Tensor {
+/** Throws BODY_TOO_LARGE before it makes room. */
+function padded(
+  scores: readonly Float32Array[],
+  places: InferenceInputs['places'],
+  limits: DialectOptions['limits'],
+): Tensor {
   const lengths = places.map(({ length }, r) => Math.max(length, (scores[r]?.length ?? 0) + 1));
-  const longest = Math.max(...lengths);
+  const longest = lengths.reduce((most, length) => Math.max(most, length), 0);
+  checkValues(scores.length * longest, 0, limits);
   const values = new Float32Array(scores.length * longest).fill(Number.NaN);
   for (const [r, row] of scores.entries()) {
     values.set(row, r * longest + (places[r]?.start ?? 0) + 1);

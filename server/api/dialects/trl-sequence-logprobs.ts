@@ -10,7 +10,7 @@ import { sendJsonText } from '../send-text.ts';
 import type { List } from '../wire/list.ts';
 import { type CandidateRow, mostLikely } from './candidates.ts';
 import { ids, numbers } from './fields.ts';
-import { checkTop } from './limits.ts';
+import { checkTop, checkValues } from './limits.ts';
 import { type DialectOptions, scorePrompts } from './scored.ts';
 
 export const sequenceLogprobsRequest = z.object({
@@ -34,6 +34,8 @@ export function postSequenceLogprobs(options: DialectOptions): RequestHandler {
     const topK = body.top_logprobs ?? 100;
     checkTop('top_logprobs', topK, options.limits);
     checkLengths(sequences, lengths);
+    const longest = longestOf(sequences.map(({ length }, r) => length - (lengths[r] ?? 0)));
+    checkValues(sequences.length * longest, topK, options.limits);
     const ask = (length: number, r: number) => ({
       positions: positionsFrom(Math.max(1, lengths[r] ?? 0), length),
       topK,
@@ -86,7 +88,7 @@ const topOf = ({ tokens, values, promptLength }: Completion, topK: number) =>
 /** Arrays of float32 and int32 in base64, padded to the longest completion: with -Infinity, and id 0. */
 function* binaryText(rows: readonly Completion[], topK: number): Generator<string> {
   const lengths = rows.map(({ tokens, promptLength }) => tokens.length - promptLength);
-  const longest = Math.max(...lengths);
+  const longest = longestOf(lengths);
   const top = emptyArrays(rows.length * longest * topK);
   const own = emptyArrays(rows.length * longest);
   for (const [r, { tokens, values, promptLength }] of rows.entries()) {
@@ -104,6 +106,10 @@ function* binaryText(rows: readonly Completion[], topK: number): Generator<strin
   const shape = [rows.length, longest, topK];
   yield `,"shape":${JSON.stringify(shape)},"completion_lengths":${JSON.stringify(lengths)}}`;
 }
+
+/** Of many: more than a call takes as arguments. */
+const longestOf = (lengths: readonly number[]): number =>
+  lengths.reduce((most, length) => Math.max(most, length), 0);
 
 const emptyArrays = (size: number) => ({
   logprobs: new Float32Array(size).fill(-Infinity),

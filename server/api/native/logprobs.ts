@@ -77,13 +77,16 @@ function checkAnswer(
   asks: readonly RowAsk[],
   { maxTopLogprobs, maxAnswerValues }: NativeLimits,
 ): void {
-  let values = 0;
+  let [positions, most, widest] = [0, 0, 0];
   for (const { asked, places } of asks) {
     const { topK = 0, candidates } = asked;
-    if (topK > maxTopLogprobs) throw tooMany('top_k', maxTopLogprobs);
-    if ((candidates?.width ?? 0) > maxTopLogprobs) throw tooMany('candidate_ids', maxTopLogprobs);
-    values += places.length * (1 + 2 * topK + (candidates?.width ?? 0));
+    positions += places.length;
+    most = Math.max(most, topK);
+    widest = Math.max(widest, candidates?.width ?? 0);
   }
+  if (most > maxTopLogprobs) throw tooMany('top_k', maxTopLogprobs);
+  if (widest > maxTopLogprobs) throw tooMany('candidate_ids', maxTopLogprobs);
+  const values = positions * (1 + 2 * most + widest); // a column has one width for all rows
   if (values <= maxAnswerValues) return;
   const message = `${values} values, the limit is ${maxAnswerValues}`;
   throw new AppError('BODY_TOO_LARGE', `the answer would be too large: ${message}`);

@@ -118,7 +118,8 @@ function nested({ name, data, shape }: Header['inputs'][number]): unknown {
   if (!data) throw malformed(`input "${name}" has neither data nor parameters.binary_data_size`);
   const [rows = 0, columns] = shape;
   if (columns === undefined || data.some(isList)) return data;
-  if (data.length !== rows * columns || shape.length > 2) {
+  const isEmpty = columns === 0 && rows > 0;
+  if (data.length !== rows * columns || isEmpty || shape.length > 2) {
     throw malformed(`input "${name}" has ${data.length} values for shape ${shape.join(' × ')}`);
   }
   return Array.from({ length: rows }, (_, r) => sliceOf(data, r * columns, (r + 1) * columns));

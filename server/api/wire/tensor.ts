@@ -44,17 +44,24 @@ export function toList({ name, type, shape, bytes }: TensorBytes): List {
   if (shape.length === 0 || shape.length > 3) {
     throw invalid(name, `it has ${shape.length} dimensions, send 1 to 3`);
   }
+  checkLists(name, shape);
   const copy = new ArrayBuffer(bytes.byteLength); // aligned
   new Uint8Array(copy).set(bytes);
   return nest(reader.read(copy), shape);
 }
 
-/** The most lists that a tensor may become. */
+/** The most lists that a tensor may become: each takes far more room than the number that it may have. */
 const maxLists = 1 << 20;
+
+/** A shape of few bytes may say much: 2^40 rows without a number take none. */
+function checkLists(name: string, shape: readonly number[]): void {
+  const lists = shape.length === 1 ? 0 : countNumbers(shape.slice(0, -1));
+  if (lists > maxLists) throw invalid(name, `${lists} rows, the limit is ${maxLists}`);
+  if (lists > 0 && countNumbers(shape) === 0) throw invalid(name, 'its rows have no number');
+}
 
 function nest(numbers: Numbers, [first = 0, ...rest]: readonly number[]): List {
   if (rest.length === 0) return numbers;
-  if (first > maxLists) throw invalid('shape', `${first} rows, the limit is ${maxLists}`);
   const length = countNumbers(rest);
   return Array.from({ length: first }, (_, i) =>
     nest(numbers.subarray(i * length, (i + 1) * length), rest),

@@ -98,6 +98,8 @@ describe('readOipBody', () => {
 
     await assert.rejects(json({ inputs: [input] }), { message: /"x"/ });
     await assert.rejects(json({ inputs: [{ ...input, data: [1] }] }), { message: /"x"/ });
+    const empty = { ...input, shape: [2 ** 40, 0], data: [] };
+    await assert.rejects(json({ inputs: [empty] }), { message: /"x"/ });
   });
 
   it('refuses whatever else comes with an error of its own', async () => {

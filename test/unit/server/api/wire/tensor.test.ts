@@ -43,12 +43,25 @@ describe('toList', () => {
     );
   });
 
+  it('has no rows where there is none', () => {
+    const bytes = new Uint8Array(0);
+
+    assert.deepEqual(toList({ name: 'x', type: 'I32', shape: [0, 3], bytes }), []);
+    assert.deepEqual(toList({ name: 'x', type: 'I32', shape: [0], bytes }), new Int32Array());
+  });
+
   for (const [name, changes] of [
     ['a type that it does not know', { type: 'BF16' }],
     ['the name of a method', { type: 'toString' }],
     ['fewer bytes than its shape takes', { shape: [3] }],
     ['no dimension', { shape: [] }],
     ['a shape past all bounds', { shape: [2 ** 21, 0], bytes: new Uint8Array(0) }],
+    ['rows without a number', { shape: [2 ** 20, 0], bytes: new Uint8Array(0) }],
+    ['rows of rows without a number', { shape: [2 ** 20, 2 ** 20, 0], bytes: new Uint8Array(0) }],
+    [
+      'too many rows in rows',
+      { type: 'I8', shape: [2 ** 11, 2 ** 10, 1], bytes: new Uint8Array(2 ** 21) },
+    ],
   ] as const) {
     it(`refuses ${name}, and names the tensor`, () => {
       const tensor = { name: 'ids', type: 'I32', shape: [2], bytes: new Uint8Array(8), ...changes };
