@@ -10,9 +10,29 @@ export interface PackedBody {
 /** A shorter list stays what it is. */
 const minLength = 16;
 
-/** Throws SyntaxError. */
-export const parseJson = (bytes: Uint8Array): unknown =>
-  JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'));
+/** Throws SyntaxError, also where it is nested so deep that whoever walks over it would run out of stack. */
+export function parseJson(bytes: Uint8Array): unknown {
+  checkDepth(bytes);
+  return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'));
+}
+
+const maxDepth = 128;
+const [quote, escape] = [0x22, 0x5c];
+/** Of arrays and objects: how much deeper a byte leads. No byte of a longer character is among them. */
+const steps = new Int8Array(256);
+for (const open of '[{') steps[open.charCodeAt(0)] = 1;
+for (const close of ']}') steps[close.charCodeAt(0)] = -1;
+
+function checkDepth(bytes: Uint8Array): void {
+  let [depth, isText] = [0, false];
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at] ?? 0;
+    if (byte === quote) isText = !isText;
+    else if (!isText) depth += steps[byte] ?? 0;
+    else if (byte === escape) at++;
+    if (depth > maxDepth) throw new SyntaxError(`it is nested more than ${maxDepth} deep`);
+  }
+}
 
 interface Found {
   readonly list: readonly number[];

@@ -3,6 +3,7 @@ import express, { type Request, type RequestHandler } from 'express';
 import { AppError } from '../../../common/errors.ts';
 import { headerLengthHeader, mediaTypes } from '../../contract.ts';
 import { tracedFor } from '../trace.ts';
+import { parseJson } from './json-body.ts';
 import { readOipBody } from './oip-body.ts';
 import { readSafetensorsBody } from './safetensors-body.ts';
 import type { BodyThreads } from './threads.ts';
@@ -43,7 +44,7 @@ export const readInferenceBody = (options: BodyOptions): RequestHandler[] => [
 ];
 
 const readInference = (headerLength: string, bytes: Buffer, options: BodyOptions) =>
-  readOipBody(bytes, headerLength, (header) => parseJson(header, options));
+  readOipBody(bytes, headerLength, (header) => parseAnywhere(header, options));
 
 function requireType(types: readonly string[]): RequestHandler {
   return function requireContentType(req, _res, next) {
@@ -71,20 +72,20 @@ function replaceBody(read: (req: Request, bytes: Buffer) => Promise<unknown>): R
 
 async function readJson(bytes: Buffer, options: BodyOptions): Promise<unknown> {
   if (bytes.byteLength === 0) return undefined;
-  const value = await parseJson(bytes, options);
+  const value = await parseAnywhere(bytes, options);
   if (typeof value === 'object' && value !== null) return value;
   throw new AppError('MALFORMED_JSON', 'reading the body: it is not a JSON object');
 }
 
 /** By a thread where it is large. Throws MALFORMED_JSON. */
-const parseJson = (bytes: Uint8Array, { maxInlineBytes, threads }: BodyOptions): unknown =>
+const parseAnywhere = (bytes: Uint8Array, { maxInlineBytes, threads }: BodyOptions): unknown =>
   bytes.byteLength > maxInlineBytes
     ? threads.parse(new Uint8Array(bytes)) // a copy that a thread can take over
     : parseInline(bytes);
 
 function parseInline(bytes: Uint8Array): unknown {
   try {
-    return JSON.parse(new TextDecoder().decode(bytes));
+    return parseJson(bytes);
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause);
     throw new AppError('MALFORMED_JSON', `reading the body: ${message}`, { cause });

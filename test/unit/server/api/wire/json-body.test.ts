@@ -13,6 +13,36 @@ function unpacked(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, unpacked(item)]));
 }
 
+describe('parseJson', () => {
+  const bytes = (text: string) => Buffer.from(text);
+
+  it('reads whatever JSON.stringify writes', () => {
+    fc.assert(
+      fc.property(fc.jsonValue({ maxDepth: 6 }), (value) => {
+        const text = JSON.stringify(value);
+        assert.deepEqual(parseJson(bytes(text)), JSON.parse(text));
+      }),
+    );
+  });
+
+  it('reads many brackets beside one another, and those in texts', () => {
+    const beside = `[${Array.from({ length: 1000 }, () => '[{}]').join()}]`;
+    const inText = JSON.stringify(['['.repeat(1000), '\\"[{'.repeat(1000), '\\']);
+
+    for (const text of [beside, inText]) {
+      assert.deepEqual(parseJson(bytes(text)), JSON.parse(text));
+    }
+  });
+
+  it('refuses what is nested so deep that nobody could walk over it', () => {
+    for (const depth of [200, 500_000]) {
+      const text = '['.repeat(depth) + ']'.repeat(depth);
+      assert.throws(() => parseJson(bytes(text)), SyntaxError);
+    }
+    assert.throws(() => parseJson(bytes('{"a":['.repeat(200))), SyntaxError);
+  });
+});
+
 describe('packNumbers', () => {
   it('puts long lists of integers into one buffer, those of other numbers into another', () => {
     const body = {
