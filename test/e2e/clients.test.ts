@@ -19,6 +19,10 @@ const golden = JSON.parse(readFileSync(`${folder}/golden.json`, 'utf8')) as {
   rows: { input_ids: number[]; log_probs: number[] }[];
 };
 const rows = golden.rows.slice(0, 4);
+const judgeFolder = 'examples/models/tiny-python-reward';
+const judge = JSON.parse(readFileSync(`${judgeFolder}/golden.json`, 'utf8')) as {
+  rows: { input_ids: number[]; scores: number[] }[];
+};
 const python = process.env['CLIENTS_PYTHON'];
 const skip = python === undefined && 'no CLIENTS_PYTHON, see test/clients/install.sh';
 
@@ -48,7 +52,12 @@ describe('clients of trainers and suites', { skip }, () => {
   let local: Local;
   let url: string;
   before(async () => {
-    local = await Local.start(exampleManifest('tiny', 'tiny-python-llama', '2s'));
+    local = await Local.start(
+      [
+        exampleManifest('tiny', 'tiny-python-llama', '2s'),
+        exampleManifest('reward', 'tiny-python-reward', '2s'),
+      ].join('---'),
+    );
     url = `${local.url}/default/tiny`;
   });
   after(async () => {
@@ -74,6 +83,37 @@ describe('clients of trainers and suites', { skip }, () => {
       want.forEach((values, r) => assertNear(cold[r] ?? [], values, by));
     });
   }
+
+  for (const client of ['openrlhf_rewards', 'verl_rewards']) {
+    it(`${client}.py gets the golden scores, held at first and then at once`, async () => {
+      await eventually(() => local.servers().length === 0, 'nothing runs');
+
+      const input = JSON.stringify(judge.rows.map((row) => row.input_ids));
+      const args = [`${local.url}/default/reward`, 'default/reward', judgeFolder];
+      const answers = await run(`test/clients/${client}.py`, args, input);
+
+      const [cold, warm] = answers as [number[][], number[][]];
+      assert.deepEqual(warm, cold);
+      judge.rows.forEach(({ scores }, r) => assertNear(cold[r] ?? [], scores, 5e-4));
+    });
+  }
+
+  it('axolotl_teacher.py gets the same of both dialects, and the golden values where it asks for them', async () => {
+    const input = JSON.stringify(rows.map((row) => row.input_ids));
+    const answers = await run('test/clients/axolotl_teacher.py', [url], input);
+
+    const [vllm, sglang] = answers as [(number | null)[][], (number | null)[][]];
+    for (const [r, want] of each.entries()) {
+      const own = vllm[r] ?? [];
+      assertNear(
+        own.map((value, i) => value ?? want[i] ?? Number.NaN),
+        want,
+        5e-5,
+      );
+      const known = (sglang[r] ?? []).map((value, i) => value ?? own[i] ?? null);
+      assert.deepEqual(known, own);
+    }
+  });
 
   it('refmodel score writes the reference log-probs that TRL computes itself', async () => {
     using made = temporaryFolder();

@@ -1,7 +1,5 @@
-// Whatever comes in: an answer below 500, soon, and a server that goes on.
+// Whatever comes in: an answer below 500, soon, and a server that goes on. test/e2e/fuzz.test.ts sends more, to a real one.
 import assert from 'node:assert/strict';
-import { execFile, spawnSync } from 'node:child_process';
-import { tmpdir } from 'node:os';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { openApiDocument } from '../../server/api/openapi/document.ts';
@@ -9,7 +7,10 @@ import { BigramModels } from '../support/bigram-model.ts';
 import { int32Tensor, oipBody, safetensorsBody } from '../support/binary-bodies.ts';
 import { startServerKit } from '../support/server-kit.ts';
 
-const { paths } = openApiDocument() as { paths: Record<string, object> };
+const { paths } = openApiDocument() as { paths: Record<string, { post?: object }> };
+const posts = Object.keys(paths)
+  .filter((path) => paths[path]?.post)
+  .map((path) => path.replace('{model}', 'tiny').replace('{version}', '1'));
 const folder = 'examples/models/tiny-python-llama';
 const load = () => new BigramModels({ folder }).load;
 
@@ -82,7 +83,7 @@ describe('a server that is sent anything', () => {
   it('answers every route below 500, whatever JSON comes', async () => {
     await using kit = await startServerKit({ load: load() });
     await fc.assert(
-      fc.asyncProperty(fc.constantFrom(...Object.keys(paths)), body, async (path, value) => {
+      fc.asyncProperty(fc.constantFrom(...posts), body, async (path, value) => {
         await assertAnswered(kit.url + path, {
           headers: { 'content-type': 'application/json' },
           body: JSON.stringify(value),
@@ -110,30 +111,5 @@ describe('a server that is sent anything', () => {
       ),
       { numRuns: 400 },
     );
-  });
-
-  const fuzzer = process.env['SCHEMATHESIS'] ?? 'schemathesis';
-  const isThere = spawnSync(fuzzer, ['--version']).status === 0;
-  const skip = isThere ? false : 'schemathesis is not installed: pip install schemathesis';
-
-  it('passes schemathesis with its OpenAPI document', { skip }, async () => {
-    await using kit = await startServerKit({ load: load() });
-    const options = [
-      '--checks',
-      'not_a_server_error',
-      '--phases',
-      'fuzzing',
-      '--max-examples',
-      '40',
-    ];
-    const args = ['run', `${kit.url}/openapi.json`, '--url', kit.url, ...options];
-
-    const { code, output } = await new Promise<{ code: unknown; output: string }>((resolve) => {
-      execFile(fuzzer, args, { cwd: tmpdir() }, (err, stdout) =>
-        resolve({ code: err?.code ?? 0, output: stdout }),
-      );
-    });
-
-    assert.equal(code, 0, output.slice(-3000));
   });
 });

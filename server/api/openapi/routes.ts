@@ -1,6 +1,6 @@
 // Every route of a server, with the schema of what it takes. A test holds the list to the routes that the app has.
 import type { z } from 'zod';
-import { mediaTypes, standingPaths } from '../../contract.ts';
+import { mediaTypes, standingAnswer, standingPaths } from '../../contract.ts';
 import { completionsRequest } from '../dialects/completions.ts';
 import { inferenceRequest } from '../dialects/inference-generate.ts';
 import { scoreEvaluationRequest } from '../dialects/llama-factory.ts';
@@ -67,6 +67,9 @@ const dialects: Routes = {
   '/get_sequence_logprobs': post('As TRL before 1.13', sequenceLogprobsRequest),
 };
 
+const standing = (path: string) =>
+  get('Whatever sleeps', typeof standingAnswer(path) === 'string' ? text : undefined);
+
 const inference = (prefix: string): Routes => ({
   [prefix]: get('As the Open Inference Protocol: what the model takes and gives'),
   [`${prefix}/ready`]: get('As the Open Inference Protocol'),
@@ -96,7 +99,7 @@ const pod: Routes = {
 export const routes: Routes = {
   ...native,
   ...dialects,
-  ...Object.fromEntries(standingPaths.map((path) => [path, get('Whatever sleeps')])),
+  ...Object.fromEntries(standingPaths.map((path) => [path, standing(path)])),
   ...inference('/v2/models/{model}'),
   ...inference('/v2/models/{model}/versions/{version}'),
   ...pod,

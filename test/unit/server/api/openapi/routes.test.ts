@@ -64,7 +64,10 @@ describe('the list of routes', () => {
 
     for (const path of standingPaths) {
       assert.ok(routes[path]?.get, path);
-      assert.equal((await kit.get(path)).status, 200, path);
+      const { status, headers } = await kit.get(path);
+      assert.equal(status, 200, path);
+      const [type] = routes[path].get.types ?? ['application/json'];
+      assert.ok(headers.get('content-type')?.startsWith(type ?? ''), path);
     }
   });
 
