@@ -7,11 +7,11 @@ node_modules/.installed: package.json package-lock.json .npmrc
 	npm ci --no-audit --no-fund
 	@touch $@
 
-dist/.built: node_modules/.installed tsconfig.json tsconfig.build.json refmodel.ts $(shell find common crds operator server -name '*.ts')
+dist/.built: node_modules/.installed tsconfig.json tsconfig.build.json refmodel.ts $(shell find common crds operator server -name '*.ts' -o -path '*/console/page/*')
 	npm run --silent build
 	@touch $@
 
-.PHONY: run test e2e gpu bench check build image help
+.PHONY: run test e2e gpu bench screenshots check build image help
 
 run: dist/.built ## install, build and serve the shipped model on this machine
 	node dist/refmodel.js local examples/tiny-python-llama.yaml --volume models=examples/models --port $(PORT)
@@ -28,6 +28,9 @@ gpu: dist/.built ## tests and benchmarks that need a GPU; skipped with a reason 
 
 bench: dist/.built ## measurements, as ratios to the alternative in the same run
 	npm run --silent bench
+
+screenshots: node_modules/.installed ## the pictures of docs/images, of the console in a real Chromium
+	CHROMIUM=$$(scripts/chromium.sh) node --import tsx scripts/screenshots.ts
 
 check: node_modules/.installed ## types, lint, format, generated files
 	npm run --silent check

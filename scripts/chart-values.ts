@@ -61,6 +61,7 @@ const shape = {
     ...process,
     holdTimeoutMs: z.int().min(1000).max(3_600_000),
     managementAccess: z.enum(['Anonymous', 'Authenticated']),
+    console: z.boolean(),
   }),
   gpuClasses: z.record(
     z.string().max(50).regex(namePattern),

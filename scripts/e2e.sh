@@ -133,6 +133,7 @@ install_chart() {
 
 PATH=$PATH:$(test/prometheus.sh) node "${test_flags[@]}" test/e2e/alerts.test.ts test/e2e/dashboard.test.ts
 CLIENTS_PYTHON=$(test/clients/install.sh) node "${test_flags[@]}" test/e2e/clients.test.ts test/e2e/fuzz.test.ts
+CHROMIUM=$(scripts/chromium.sh) node "${test_flags[@]}" test/e2e/console.test.ts
 if [ -n "${KUBECONFIG:-}" ]; then
   REFMODEL_TEST_KUBECONFIG=$KUBECONFIG node "${test_flags[@]}" test/e2e/control-plane-*.test.ts
 else

@@ -14,6 +14,7 @@ import { admit } from './api/admission.ts';
 import { clearCache, deleteModel, getCache, getModel, putModel } from './api/cache.ts';
 import { addDialects } from './api/dialects/routes.ts';
 import { getModels } from './api/models.ts';
+import type { Divergence } from './api/native/divergence.ts';
 import { addNative } from './api/native/routes.ts';
 import { openApiDocument } from './api/openapi/document.ts';
 import { getState } from './api/state.ts';
@@ -26,6 +27,7 @@ import { errorShape, standingAnswer } from './contract.ts';
 import type { ServerMetrics } from './metrics.ts';
 import type { ModelCache } from './model/cache/model-cache.ts';
 import type { LoadedModel } from './model/loaded.ts';
+import type { Bytes } from './model/memory.ts';
 import { serverState } from './state.ts';
 
 export interface AppOptions {
@@ -34,6 +36,8 @@ export interface AppOptions {
   cache: ModelCache<LoadedModel>;
   metrics: ServerMetrics;
   tracing: Tracing;
+  /** What models may hold together. */
+  memory: Bytes;
   clock: Clock;
   log: Logger;
   isDraining: () => boolean;
@@ -41,11 +45,13 @@ export interface AppOptions {
 }
 
 export function createServerApp(options: AppOptions): Express {
-  const { config, catalog, cache, metrics, tracing, clock, isDraining, shutdown } = options;
+  const { config, catalog, cache, metrics, memory, tracing, clock, isDraining, shutdown } = options;
   const maxModels = config.REFMODEL_MAX_MODELS;
   const lookup = { catalog, clock, waitMs: config.REFMODEL_CATALOG_WAIT_MS, shutdown };
   const scoring = { cache, metrics, limits: scoreLimits(config) };
-  const state = () => serverState(cache.info(), { maxModels, isDraining: isDraining() });
+  const policies = new Map<string, Divergence>();
+  const state = () =>
+    serverState(cache.info(), { maxModels, memory, isDraining: isDraining(), policies });
   const threads = new BodyThreads(config.REFMODEL_BODY_THREADS);
   shutdown.addEventListener('abort', () => void threads.close(), { once: true });
   const admission = admit(admissionLimits(config));
@@ -65,7 +71,10 @@ export function createServerApp(options: AppOptions): Express {
     threads,
     limits: { ...answerLimits(config), warnDivergence: config.REFMODEL_WARN_DIVERGENCE },
     log: options.log,
-    onDivergence: metrics.onDivergence,
+    onDivergence(model, divergence, isFar) {
+      policies.set(model, divergence);
+      metrics.onDivergence(model, divergence, isFar);
+    },
   });
   app.route('/openapi.json').get(getOpenApi()).all(methodNotAllowed('GET'));
   app

@@ -139,6 +139,8 @@ export const modelState = z.object({
       tokens: z.int(),
     })
     .optional(),
+  /** How far the policy of the last batch was from it, in nats per token: estimators k1 and k3. */
+  policy: z.object({ k1: z.number(), k3: z.number(), tokens: z.int() }).optional(),
   /** Bytes of the weights as loaded. */
   weightBytes: z.int().optional(),
   /** Bytes that it takes, as measured. */
@@ -159,6 +161,8 @@ export const isLoading = ({ residency }: Pick<ModelState, 'residency'>): boolean
 export const serverState = z.object({
   models: z.array(modelState),
   maxModels: z.int(),
+  /** Bytes that models may take together; of the device only where it has memory of its own. */
+  limits: z.object({ host: z.int(), device: z.int().optional() }).optional(),
   isDraining: z.boolean(),
 });
 export type ServerState = z.output<typeof serverState>;

@@ -71,6 +71,7 @@ export async function startServer(
     cache,
     metrics,
     tracing,
+    memory,
     clock,
     log,
     isDraining: () => isDraining,

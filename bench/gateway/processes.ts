@@ -88,6 +88,7 @@ async function gateway(podPort: number): Promise<void> {
     backend,
     reviews: noReviews,
     guardsManagement: false,
+    hasConsole: false,
     settings: settings({ holdMaxRequests: 20_000, holdMaxBytes: 2 ** 30, maxBodyBytes: 2 ** 26 }),
     clock: systemClock,
     log: silentLogger,

@@ -14,6 +14,8 @@ import type { Backend, GatewayModel } from './backend.ts';
 import { Call } from './call.ts';
 import { callerOf } from './caller.ts';
 import type { RequestSettings } from './config.ts';
+import type { ConsoleState } from './console/contract.ts';
+import { addConsole } from './console/routes.ts';
 import type { Dispatcher } from './dispatch.ts';
 import type { Forwarder } from './forward.ts';
 import { answerLease, leasePath } from './leases.ts';
@@ -74,13 +76,19 @@ export function trafficApp(options: AppOptions): RequestListener {
 }
 
 export function adminApp(
-  options: Pick<AppOptions, 'metrics' | 'log'> & { health: Health; report: () => DemandReport },
+  options: Pick<AppOptions, 'metrics' | 'log' | 'clock'> & {
+    health: Health;
+    report: () => DemandReport;
+    /** Undefined: there is no console. */
+    console: (() => ConsoleState) | undefined;
+  },
 ): Express {
   const app = createApp();
   addHealth(app, options.health, options.metrics.registry);
   app.get('/demand', (_req, res) => {
     res.json(options.report());
   });
+  if (options.console) addConsole(app, { state: options.console, clock: options.clock });
   finish(app, options.log);
   return app;
 }

@@ -1,5 +1,5 @@
 // What the gateway needs from whoever runs the pods. It knows nothing of Kubernetes and nothing of processes.
-import type { ReferenceModelSpec } from '../../crds/reference-model.ts';
+import type { ReferenceModel, ReferenceModelSpec } from '../../crds/reference-model.ts';
 import type { RunLease } from '../lease.ts';
 import type { ModelKey, PoolKey } from '../pool.ts';
 import type { HoldLimits } from './hold.ts';
@@ -48,6 +48,8 @@ export interface Backend {
   isSynced(): boolean;
   /** A snapshot; replaced, never changed. */
   models(): ReadonlyMap<ModelKey, GatewayModel>;
+  /** The models as they were declared, with what the operator says of them; a snapshot. */
+  objects(): readonly ReferenceModel[];
   /** The ready endpoints of a pool; a snapshot. */
   endpoints(pool: PoolKey): readonly Endpoint[];
   /** Endpoints of a pool that are not ready yet, and whose address is known; a snapshot. */

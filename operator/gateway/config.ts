@@ -1,6 +1,6 @@
 // The settings of a gateway process. Every limit of it stands here.
 import { z } from 'zod';
-import { bytes, list, milliseconds, port } from '../../common/config.ts';
+import { bytes, flag, list, milliseconds, port } from '../../common/config.ts';
 import { logLevels } from '../../common/log.ts';
 import { adminPort, gatewayPort } from '../pool.ts';
 
@@ -43,7 +43,10 @@ export const gatewayConfig = z.object({
     .string()
     .describe('Namespace of the gateways, where the leases of runs are kept.'),
   REFMODEL_PORT: port(gatewayPort).describe('Port of the API.'),
-  REFMODEL_ADMIN_PORT: port(adminPort).describe('Port of /demand, health and metrics.'),
+  REFMODEL_ADMIN_PORT: port(adminPort).describe('Port of /demand, /console, health and metrics.'),
+  REFMODEL_CONSOLE: flag
+    .default(true)
+    .describe('Show the console, a page that only reads, on the admin port.'),
   REFMODEL_LOG_LEVEL: z
     .enum(logLevels)
     .default('info')

@@ -38,6 +38,11 @@ export class FairQueue<T extends Queued> {
     return undefined;
   }
 
+  /** Who waits, and with how many; whose turn it is first. */
+  get callers(): { caller: string; requests: number }[] {
+    return [...this.#lines].map(([caller, { waiters }]) => ({ caller, requests: waiters.size }));
+  }
+
   add(waiter: T): void {
     const line = this.#lines.get(waiter.caller) ?? { waiters: new Set(), bytes: 0 };
     this.#lines.set(waiter.caller, line);

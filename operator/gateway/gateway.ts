@@ -14,6 +14,8 @@ import { adminApp, trafficApp } from './app.ts';
 import type { Backend } from './backend.ts';
 import type { RequestSettings } from './config.ts';
 import { Connections } from './connections.ts';
+import type { ConsoleState } from './console/contract.ts';
+import { consoleState } from './console/state.ts';
 import { Dispatcher } from './dispatch.ts';
 import { Forwarder } from './forward.ts';
 import { Hold } from './hold.ts';
@@ -34,6 +36,8 @@ export interface GatewayParts {
   /** Whether leases and changes of the cache need their right for Anonymous models too. */
   guardsManagement: boolean;
   settings: RequestSettings;
+  /** Whether the admin port shows the console. */
+  hasConsole: boolean;
   clock: Clock;
   log: Logger;
   /** Default: none. */
@@ -44,6 +48,8 @@ export interface Gateway {
   traffic: RequestListener;
   admin: Express;
   report(): DemandReport;
+  /** What the console shows. */
+  console(): ConsoleState;
   /** Unready from now on; requests are still served. */
   drain(): void;
   /**
@@ -54,7 +60,7 @@ export interface Gateway {
 }
 
 export function createGateway(parts: GatewayParts): Gateway {
-  const { name, backend, reviews, guardsManagement, settings, clock, log } = parts;
+  const { name, backend, reviews, guardsManagement, settings, hasConsole, clock, log } = parts;
   const { tracing = noTracing } = parts;
   const metrics = createMetrics({
     held: () => hold.keys().map((model) => ({ model, held: hold.held(model) })),
@@ -110,6 +116,15 @@ export function createGateway(parts: GatewayParts): Gateway {
       inFlight: activity.load(endpoint),
     })),
   });
+  const showConsole = (): ConsoleState =>
+    consoleState({
+      report: report(),
+      models: backend.models(),
+      objects: backend.objects(),
+      leases: backend.leases(),
+      waiting: (model) => hold.callers(model),
+      trouble: (pool) => backend.trouble(pool),
+    });
   return {
     traffic: trafficApp({
       access,
@@ -126,10 +141,13 @@ export function createGateway(parts: GatewayParts): Gateway {
     admin: adminApp({
       metrics,
       log,
+      clock,
       report,
+      console: hasConsole ? showConsole : undefined,
       health: { isReady: () => !isDraining && backend.isSynced() },
     }),
     report,
+    console: showConsole,
     drain() {
       isDraining = true;
     },

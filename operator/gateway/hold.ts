@@ -53,6 +53,11 @@ export class Hold {
     return this.#waiting.get(key)?.count ?? 0;
   }
 
+  /** Who waits for the key, and with how many. */
+  callers(key: string): { caller: string; requests: number }[] {
+    return this.#waiting.get(key)?.callers ?? [];
+  }
+
   /** Keys with at least one waiter. */
   keys(): string[] {
     return [...this.#waiting.keys()];

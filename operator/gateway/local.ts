@@ -1,5 +1,7 @@
 // `refmodel local`: the gateway over child processes, for one machine without a cluster.
+
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import type { RequestListener } from 'node:http';
 import { homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -8,9 +10,9 @@ import { ShutdownError } from '../../common/abort.ts';
 import { type Clock, systemClock } from '../../common/clock.ts';
 import { parseConfig } from '../../common/config.ts';
 import { AppError } from '../../common/errors.ts';
-import { type Listening, listen } from '../../common/http.ts';
+import { createApp, finish, type Listening, listen } from '../../common/http.ts';
 import { type Running, run } from '../../common/lifecycle.ts';
-import { createLogger, logLevels } from '../../common/log.ts';
+import { createLogger, type Logger, logLevels } from '../../common/log.ts';
 import { startTracing } from '../../common/tracing.ts';
 import type { ReferenceModel } from '../../crds/reference-model.ts';
 import { hubVariables } from '../../server/model/hub/settings.ts';
@@ -20,6 +22,7 @@ import { noReviews } from './access/reviews.ts';
 import { LocalBackend } from './backend/local.ts';
 import { startServerProcess } from './backend/process.ts';
 import { requestSettings, requestSettingsOf } from './config.ts';
+import { addConsole, isConsolePath } from './console/routes.ts';
 import { createGateway, type Gateway } from './gateway.ts';
 import { type LocalPlan, planLocal, sampleTokens } from './local-plan.ts';
 import { readManifests } from './manifests.ts';
@@ -90,7 +93,8 @@ export async function main(env: NodeJS.ProcessEnv, argv: string[]): Promise<void
       log.error({ err }, 'cannot write the catalogs');
     });
   };
-  const backend = new LocalBackend({ models: plan.models, start, preload, clock, log });
+  const objects = models;
+  const backend = new LocalBackend({ models: plan.models, objects, start, preload, clock, log });
   const settings = requestSettingsOf(config);
   const gateway = createGateway({
     name: 'local',
@@ -98,14 +102,17 @@ export async function main(env: NodeJS.ProcessEnv, argv: string[]): Promise<void
     reviews: noReviews,
     guardsManagement: false,
     settings,
+    hasConsole: false, // there is no admin port: it shares that of the API
     clock,
     log,
     tracing,
   });
-  const traffic = await listenOn(gateway, flags.port).catch(async (err: unknown) => {
-    await rm(folder, { recursive: true });
-    throw err;
-  });
+  const traffic = await listenOn(withConsole(gateway, clock, log), flags.port).catch(
+    async (err: unknown) => {
+      await rm(folder, { recursive: true });
+      throw err;
+    },
+  );
   process.stdout.write(greeting(models, traffic.port));
   await run({ log, drainDelayMs: 0, closeTimeoutMs: drainTimeoutMs + 2 * graceMs }, async () =>
     running({ backend, gateway, traffic, folder, clock }),
@@ -195,9 +202,17 @@ function serverSettings(
   };
 }
 
-async function listenOn(gateway: Gateway, port: number): Promise<Listening> {
+/** The console beside the API, on one port. */
+function withConsole(gateway: Gateway, clock: Clock, log: Logger): RequestListener {
+  const page = createApp();
+  addConsole(page, { state: () => gateway.console(), clock });
+  finish(page, log);
+  return (req, res) => (isConsolePath(req.url ?? '') ? page(req, res) : gateway.traffic(req, res));
+}
+
+async function listenOn(app: RequestListener, port: number): Promise<Listening> {
   try {
-    return await listen(gateway.traffic, port, host);
+    return await listen(app, port, host);
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause);
     const advice = 'take another port with --port';
@@ -213,7 +228,7 @@ function greeting(models: readonly ReferenceModel[], port: number): string {
     const route = model.spec.task === 'Reward' ? 'rewards' : 'logprobs';
     return `${key}\n  curl ${url}/v1/${route} -H 'content-type: application/json' -d '${body}'\n`;
   });
-  return `Listening on ${url}\nThe first request of a model starts its server.\n\n${lines.join('\n')}\n`;
+  return `Listening on ${url}\nThe first request of a model starts its server. Console: ${url}/console\n\n${lines.join('\n')}\n`;
 }
 
 interface Parts {

@@ -61,6 +61,7 @@ async function start(config: GatewayConfig, { server, log, tracing }: Given): Pr
     reviews: new KubernetesReviews(client),
     guardsManagement: config.REFMODEL_MANAGEMENT_ACCESS === 'Authenticated',
     settings,
+    hasConsole: config.REFMODEL_CONSOLE,
     clock,
     log,
     tracing,

@@ -103,7 +103,7 @@ class Process {
       ...common,
     });
     const limits = settings({ holdTimeoutMs });
-    const access = { reviews: noReviews, guardsManagement: false };
+    const access = { reviews: noReviews, guardsManagement: false, hasConsole: false };
     const gateway = createGateway({ name: 'g', backend, settings: limits, ...access, ...common });
     const traffic = await listen(gateway.traffic, 0, '127.0.0.1');
     return new Process({ gateway, backend, traffic, client });

@@ -7,6 +7,7 @@ import { describe, it } from 'node:test';
 const declarations = new Set([
   'operator/controller/resources/pool-plan.ts',
   'operator/gateway/backend.ts',
+  'operator/gateway/console/contract.ts',
   'server/api/native/options.ts',
   'server/contract.ts',
   'server/model/cache/observer.ts',

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Clock, systemClock } from '../../common/clock.ts';
 import { type Listening, listen } from '../../common/http.ts';
 import { type Logger, silentLogger } from '../../common/log.ts';
+import type { ReferenceModel } from '../../crds/reference-model.ts';
 import { noReviews, type Reviews } from '../../operator/gateway/access/reviews.ts';
 import type {
   Backend,
@@ -68,6 +69,7 @@ export class FakeBackend implements Backend {
   onWake: (pool: string) => void | Promise<void> = () => {};
   isReady = true;
   troubles = new Map<string, string>();
+  declared: readonly ReferenceModel[] = [];
   #models = new Map<string, GatewayModel>();
   #endpoints: readonly Endpoint[] = [];
   #starting: readonly Endpoint[] = [];
@@ -84,6 +86,10 @@ export class FakeBackend implements Backend {
 
   models(): ReadonlyMap<string, GatewayModel> {
     return this.#models;
+  }
+
+  objects(): readonly ReferenceModel[] {
+    return this.declared;
   }
 
   endpoints(pool: string): readonly Endpoint[] {
@@ -280,6 +286,7 @@ export async function startGateway(
     settings?: Partial<RequestSettings>;
     reviews?: Reviews;
     guardsManagement?: boolean;
+    hasConsole?: boolean;
     clock?: Clock;
     log?: Logger;
   } = {},
@@ -291,6 +298,7 @@ export async function startGateway(
     reviews: options.reviews ?? noReviews,
     guardsManagement: options.guardsManagement ?? false,
     settings: settings(options.settings),
+    hasConsole: options.hasConsole ?? true,
     clock: options.clock ?? systemClock,
     log: options.log ?? silentLogger,
   });

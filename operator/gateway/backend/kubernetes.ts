@@ -98,6 +98,10 @@ export class KubernetesBackend implements Backend {
     return this.#view;
   }
 
+  objects(): readonly ReferenceModel[] {
+    return this.#models.list();
+  }
+
   endpoints(pool: PoolKey): readonly Endpoint[] {
     return this.#endpoints.get(pool)?.ready ?? [];
   }

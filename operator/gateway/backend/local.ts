@@ -5,6 +5,7 @@ import { abortable } from '../../../common/abort.ts';
 import { Backoff } from '../../../common/backoff.ts';
 import type { Clock } from '../../../common/clock.ts';
 import type { Logger } from '../../../common/log.ts';
+import type { ReferenceModel } from '../../../crds/reference-model.ts';
 import { isLoading } from '../../../server/contract.ts';
 import type { DemandReport } from '../../demand.ts';
 import { isCurrent, leasedModels, type RunLease } from '../../lease.ts';
@@ -24,6 +25,8 @@ export interface LocalModel extends GatewayModel {
 
 export interface LocalBackendOptions {
   models: readonly LocalModel[];
+  /** What they were declared as. */
+  objects: readonly ReferenceModel[];
   start: (pool: PoolKey) => ServerProcess;
   /** Has servers load these models before anybody asks; told when they become others. */
   preload: (models: ReadonlySet<ModelKey>) => void;
@@ -64,6 +67,10 @@ export class LocalBackend implements Backend {
 
   models(): ReadonlyMap<ModelKey, GatewayModel> {
     return this.#models;
+  }
+
+  objects(): readonly ReferenceModel[] {
+    return this.#options.objects;
   }
 
   endpoints(pool: PoolKey): readonly Endpoint[] {

@@ -33,18 +33,28 @@ describe('serverState', () => {
         { name: 'rl/b', residency: 'Downloading', ...base, progress },
         { name: 'rl/c', residency: 'Failed', ...base, error: new AppError('LOAD_FAILED', 'why') },
       ],
-      { maxModels: 2, isDraining: true },
+      {
+        maxModels: 2,
+        memory: { host: 5000, device: Number.POSITIVE_INFINITY },
+        isDraining: true,
+        policies: new Map([['rl/a', { k1: 0.1, k3: 0.2, tokens: 3 }]]),
+      },
     );
 
     assert.deepEqual(schema.parse(state), state);
-    const [loaded, loading, failed] = state.models;
+    const [loaded, ...others] = state.models;
     assert.equal(loaded?.identity?.revision, 'revision-of-rl/a');
     assert.equal(loaded?.lastUsed, '1970-01-01T00:00:00.000Z');
     assert.deepEqual(loaded?.fidelity, fidelity);
+    assert.deepEqual(loaded?.policy, { k1: 0.1, k3: 0.2, tokens: 3 });
+    assert.deepEqual(state.limits, { host: 5000 });
     assert.deepEqual(loaded?.memory, { host: 1000, device: 0 });
     assert.deepEqual(loaded?.seconds, { download: 3, convert: 2, load: 1 });
-    assert.equal(loading?.identity, undefined);
-    assert.deepEqual(loading?.progress, { bytes: 1, totalBytes: 4 });
-    assert.deepEqual(failed?.error, { code: 'LOAD_FAILED', message: 'why' });
+    const rest = { inFlight: 1, lastUsed: '1970-01-01T00:00:00.000Z' };
+    const error = { code: 'LOAD_FAILED', message: 'why' };
+    assert.deepEqual(others, [
+      { name: 'rl/b', residency: 'Downloading', ...rest, progress: { bytes: 1, totalBytes: 4 } },
+      { name: 'rl/c', residency: 'Failed', ...rest, error },
+    ]);
   });
 });

@@ -34,6 +34,16 @@ describe('FairQueue', () => {
     assert.deepEqual(served(queueOf('a1 a2 a3 b1 c1 b2')), ['a1', 'b1', 'c1', 'a2', 'b2', 'a3']);
   });
 
+  it('tells who waits and with how many, whose turn is first', () => {
+    const queue = queueOf('a1 a2 b1');
+    if (queue.next) queue.serve(queue.next);
+
+    assert.deepEqual(queue.callers, [
+      { caller: 'b', requests: 1 },
+      { caller: 'a', requests: 1 },
+    ]);
+  });
+
   it('leaves the turns as they are when a waiter leaves by itself', () => {
     const queue = new FairQueue<Item>();
     const [a1, ...rest] = items('a1 a2 b1');

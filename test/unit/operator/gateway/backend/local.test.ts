@@ -51,7 +51,7 @@ const setup = (...models: LocalModel[]) => {
   const preloads: string[][] = [];
   const preload = (leased: ReadonlySet<string>) => void preloads.push([...leased]);
   const options = { models: models.length > 0 ? models : [localModel()], start, preload, clock };
-  const backend = new LocalBackend({ ...options, log: silentLogger });
+  const backend = new LocalBackend({ ...options, objects: [], log: silentLogger });
   const changes: unknown[] = [];
   backend.subscribe((change) => changes.push(change));
   return { clock, started, backend, changes, preloads };
