@@ -7,7 +7,7 @@ node_modules/.installed: package.json package-lock.json .npmrc
 	npm ci --no-audit --no-fund
 	@touch $@
 
-dist/.built: node_modules/.installed tsconfig.json tsconfig.build.json refmodel.ts $(shell find common crds operator server -name '*.ts' -o -path '*/console/page/*')
+dist/.built: node_modules/.installed tsconfig.json tsconfig.build.json refmodel.ts commands.ts $(shell find common crds operator server -name '*.ts' -o -path '*/console/page/*')
 	npm run --silent build
 	@touch $@
 

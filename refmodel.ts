@@ -1,35 +1,15 @@
 #!/usr/bin/env node
-// The binary: one name, one subcommand per process. Knows which module runs each, and nothing else.
-import { errorBody, toAppError } from './common/errors.ts';
+// The binary: one name, one subcommand per process; also the kubectl plugin `kubectl refmodel`. Reads the name of the
+// command, and turns what it throws into a message and an exit code.
+import { commands } from './commands.ts';
+import { AppError, errorBody, toAppError } from './common/errors.ts';
 
-type Main = (env: NodeJS.ProcessEnv, argv: string[]) => Promise<void>;
-
-const commands: Record<string, { summary: string; load: () => Promise<{ main: Main }> }> = {
-  local: {
-    summary: 'serve ReferenceModel manifests on this machine, without a cluster',
-    load: () => import('./operator/gateway/local.ts'),
-  },
-  server: {
-    summary: 'the inference server of a pod',
-    load: () => import('./server/main.ts'),
-  },
-  gateway: {
-    summary: 'route, hold and wake: the gateway of a cluster',
-    load: () => import('./operator/gateway/main.ts'),
-  },
-  score: {
-    summary: 'compute the log-probs of a data set',
-    load: () => import('./server/offline/main.ts'),
-  },
-  operator: {
-    summary: 'reconcile ReferenceModels into pods',
-    load: () => import('./operator/controller/main.ts'),
-  },
-};
+/** Failed; given wrong. */
+const exitCodes = { failure: 1, usage: 2 };
 
 function usage(): string {
   const lines = Object.entries(commands).map(
-    ([name, { summary }]) => `  ${name.padEnd(10)}${summary}`,
+    ([name, { summary }]) => `  ${name.padEnd(12)}${summary}`,
   );
   return `usage: refmodel <command> [options]\n\n${lines.join('\n')}\n\nrefmodel <command> --help says more.\n`;
 }
@@ -43,16 +23,18 @@ async function main(): Promise<void> {
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (!command) {
     process.stderr.write(`refmodel: no command "${name}"\n\n${usage()}`);
-    process.exitCode = 2;
+    process.exitCode = exitCodes.usage;
     return;
   }
   try {
     await (await command.load()).main(process.env, argv);
   } catch (err) {
-    const { error } = errorBody(toAppError(err));
-    process.stderr.write(`refmodel ${name}: ${error.code}: ${toAppError(err).message}\n`);
-    process.exitCode = 1;
+    const error = toAppError(err);
+    process.stderr.write(`refmodel ${name}: ${errorBody(error).error.code}: ${error.message}\n`);
+    process.exitCode = isUsage(error) ? exitCodes.usage : exitCodes.failure;
   }
 }
+
+const isUsage = (err: unknown): boolean => err instanceof AppError && err.code === 'USAGE';
 
 await main();

@@ -288,6 +288,11 @@ export const errorKinds = {
     'a setting of the process is invalid',
     'correct the variable or flag that the message names',
   ),
+  USAGE: mistake(
+    400,
+    'a command was given an argument or an option that it does not take, or lacks one',
+    'the message names it; the command with --help lists them',
+  ),
   NAME_TAKEN: broken(
     'an object of that name exists and is not ours',
     'rename the model or the object',

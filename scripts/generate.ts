@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { stringify } from 'yaml';
 import { z } from 'zod';
+import { commands } from '../commands.ts';
 import { errorKinds } from '../common/errors.ts';
 import { crds } from '../crds/structural.ts';
 import { controllerConfig } from '../operator/controller/config.ts';
@@ -120,6 +121,29 @@ function describe(field: Field): string {
     .join(' ');
 }
 
+const usages = await Promise.all(
+  Object.entries(commands).map(async ([name, { summary, load }]) => {
+    const { usage } = await load();
+    return { name, summary, usage };
+  }),
+);
+
+function commandTable(): string {
+  const rows = usages.map(({ name, summary }) => `| [\`${name}\`](#${name}) | ${summary} |`);
+  return ['| command | |', '|---|---|', ...rows, ''].join('\n');
+}
+
+const commandHelp = (): string =>
+  usages.map(({ name, usage }) => `## ${name}\n\n\`\`\`text\n${usage}\`\`\`\n`).join('\n');
+
+/** The page of the command line: its table, and the help of each command. */
+function commandPage(): string {
+  const page = withTable('docs/cli.md', 'commands', commandTable());
+  const start = '<!-- help, generated -->\n';
+  const from = page.indexOf(start) + start.length;
+  return `${page.slice(0, from)}\n${commandHelp()}`;
+}
+
 /** path → content of every generated file. */
 export function generated(): Map<string, string> {
   const files = new Map<string, string>();
@@ -135,6 +159,7 @@ export function generated(): Map<string, string> {
   files.set('charts/refmodel/files/dashboard.json', `${JSON.stringify(dashboard(), null, 2)}\n`);
   files.set('docs/errors.md', errorTable());
   files.set('docs/api.md', apiPage());
+  files.set('docs/cli.md', commandPage());
   files.set('docs/watching.md', withTable('docs/watching.md', 'alerts', alertTable()));
   files.set('docs/metrics.md', metricsPage());
   files.set('docs/configuration.md', configuration());

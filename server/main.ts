@@ -16,7 +16,7 @@ import { createLoader } from './model/load.ts';
 import { hostMemory } from './model/memory.ts';
 import { startServer } from './start.ts';
 
-const usage = `usage: refmodel server [--check-provider]
+export const usage = `usage: refmodel server [--check-provider]
 
 Serves the models of a catalog file: loads them at their first request, keeps the most recently used ones in memory.
 Settings are environment variables, see docs/configuration.md.

@@ -24,7 +24,7 @@ import type { PoolTraffic } from './resources/pool-plan.ts';
 import { together } from './together.ts';
 import { poolOf, World } from './world.ts';
 
-const usage = `usage: refmodel operator
+export const usage = `usage: refmodel operator
 
 Turns ReferenceModels into pools of server pods, scales the pools, and says in their status how the models are.
 Runs in a cluster, or with KUBECONFIG. Settings are environment variables, see docs/configuration.md.

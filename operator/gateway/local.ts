@@ -1,18 +1,19 @@
 // `refmodel local`: the gateway over child processes, for one machine without a cluster.
 
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import type { RequestListener } from 'node:http';
 import { homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { ShutdownError } from '../../common/abort.ts';
 import { type Clock, systemClock } from '../../common/clock.ts';
+import { type CommandSpec, helpText, readArguments, usageError } from '../../common/command.ts';
 import { parseConfig } from '../../common/config.ts';
 import { AppError } from '../../common/errors.ts';
 import { createApp, finish, type Listening, listen } from '../../common/http.ts';
 import { type Running, run } from '../../common/lifecycle.ts';
 import { createLogger, type Logger, logLevels } from '../../common/log.ts';
+import { ProgressLine } from '../../common/progress-line.ts';
 import { startTracing } from '../../common/tracing.ts';
 import type { ReferenceModel } from '../../crds/reference-model.ts';
 import { hubVariables } from '../../server/model/hub/settings.ts';
@@ -23,24 +24,38 @@ import { LocalBackend } from './backend/local.ts';
 import { startServerProcess } from './backend/process.ts';
 import { requestSettings, requestSettingsOf } from './config.ts';
 import { addConsole, isConsolePath } from './console/routes.ts';
+import { loadsText } from './console/words.ts';
 import { createGateway, type Gateway } from './gateway.ts';
 import { type LocalPlan, planLocal, sampleTokens } from './local-plan.ts';
 import { readManifests } from './manifests.ts';
+import { readVolumes } from './volumes.ts';
 
-const usage = `usage: refmodel local MANIFEST... [options]
-
-Serves the ReferenceModels of the manifests on this machine. A server process starts at the first
-request of its models and stops when none was asked for their idleTimeout.
-
-  MANIFEST              YAML file or folder with ReferenceModel and GPUClass objects
-  --volume NAME=DIR     folder that stands for the PersistentVolumeClaim NAME; may be repeated
-  --port PORT           port on 127.0.0.1 (default ${gatewayPort}; 0 takes a free one)
-  --cache DIR           folder of downloaded and converted models (default: refmodel in your cache folder)
-  -h, --help            this text
-
-Models of the Hugging Face hub are downloaded with the token in HF_TOKEN; HF_ENDPOINT, HF_HUB_OFFLINE and
-the variables of proxies are heeded too. Logs go to stderr as JSON; REFMODEL_LOG_LEVEL=info says more.
-`;
+const spec: CommandSpec = {
+  name: 'local',
+  takes: 'MANIFEST... [options]',
+  about: `Serves the ReferenceModels of the manifests on this machine. A server process starts at the first
+request of its models and stops when none was asked for their idleTimeout. MANIFEST is a YAML file or
+a folder with ReferenceModel and GPUClass objects.`,
+  options: {
+    volume: {
+      value: 'NAME=DIR',
+      multiple: true,
+      help: 'folder that stands for the PersistentVolumeClaim NAME; may be repeated',
+    },
+    port: {
+      value: 'PORT',
+      help: `port on 127.0.0.1 (default ${gatewayPort}; 0 takes a free one)`,
+    },
+    cache: {
+      value: 'DIR',
+      help: 'folder of downloaded and converted models (default: refmodel in your cache folder)',
+    },
+  },
+  more: `The console is at /console. Models of the Hugging Face hub are downloaded with the token in HF_TOKEN;
+HF_ENDPOINT, HF_HUB_OFFLINE and the variables of proxies are heeded too. In a terminal, downloads and
+conversions show how far they are. Logs go to stderr as JSON; REFMODEL_LOG_LEVEL=info says more.`,
+};
+export const usage = helpText(spec);
 
 export const localConfig = z.object({
   REFMODEL_LOG_LEVEL: z
@@ -60,7 +75,7 @@ const graceMs = 10_000;
 
 export async function main(env: NodeJS.ProcessEnv, argv: string[]): Promise<void> {
   const flags = readFlags(argv);
-  if (flags.isHelp) {
+  if (!flags) {
     process.stdout.write(usage);
     return;
   }
@@ -120,58 +135,29 @@ export async function main(env: NodeJS.ProcessEnv, argv: string[]): Promise<void
 }
 
 interface Flags {
-  isHelp: boolean;
   manifests: string[];
   volumes: string[];
   port: number;
   cache: string | undefined;
 }
 
-function readFlags(argv: string[]): Flags {
-  try {
-    const { values, positionals } = parseArgs({
-      args: argv,
-      allowPositionals: true,
-      options: {
-        help: { type: 'boolean', short: 'h', default: false },
-        volume: { type: 'string', multiple: true, default: [] },
-        port: { type: 'string', default: String(gatewayPort) },
-        cache: { type: 'string' },
-      },
-    });
-    if (!values.help && positionals.length === 0) throw new Error('no manifest is given');
-    if (!/^\d{1,5}$/.test(values.port) || Number(values.port) > 65_535)
-      throw new Error(`--port ${values.port} is not a port`);
-    return {
-      isHelp: values.help,
-      manifests: positionals,
-      volumes: values.volume,
-      port: Number(values.port),
-      cache: values.cache && resolve(values.cache),
-    };
-  } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause);
-    throw new AppError('CONFIGURATION_INVALID', `${message}; see refmodel local --help`, { cause });
+/** Undefined when help is asked for. */
+function readFlags(argv: string[]): Flags | undefined {
+  const args = readArguments(spec, argv);
+  if (!args) return undefined;
+  if (args.positionals.length === 0) throw usageError('local', 'no manifest is given');
+  const port = args.value('port') ?? String(gatewayPort);
+  if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) {
+    throw usageError('local', `--port ${port} is not a port`);
   }
+  const cache = args.value('cache');
+  return {
+    manifests: args.positionals,
+    volumes: args.values('volume'),
+    port: Number(port),
+    cache: cache && resolve(cache),
+  };
 }
-
-async function readVolumes(texts: readonly string[]): Promise<Map<string, string>> {
-  const volumes = new Map<string, string>();
-  for (const text of texts) {
-    const [, name, folder] = /^([^=]+)=(.+)$/.exec(text) ?? [];
-    if (!name || !folder) throw wrongVolume(text, 'it is not NAME=DIR');
-    const isFolder = await stat(folder).then(
-      (found) => found.isDirectory(),
-      () => false,
-    );
-    if (!isFolder) throw wrongVolume(text, 'there is no such folder');
-    volumes.set(name, resolve(folder));
-  }
-  return volumes;
-}
-
-const wrongVolume = (text: string, what: string) =>
-  new AppError('CONFIGURATION_INVALID', `reading --volume ${text}: ${what}`);
 
 const fileOf = (pool: PoolKey) => `${pool.replace('/', '.')}.json`;
 
@@ -241,7 +227,8 @@ interface Parts {
 
 function running({ backend, gateway, traffic, folder, clock }: Parts): Running {
   const background = new AbortController();
-  const scaling = scaleForEver({ backend, gateway, clock }, background.signal);
+  const line = process.stderr.isTTY ? new ProgressLine(process.stderr) : undefined;
+  const scaling = scaleForEver({ backend, gateway, clock, line }, background.signal);
   return {
     failed: scaling,
     drain: () => gateway.drain(),
@@ -254,13 +241,26 @@ function running({ backend, gateway, traffic, folder, clock }: Parts): Running {
   };
 }
 
-/** Until the signal fires; rejects with its reason. */
+/** Until the signal fires; rejects with its reason. Who sits at the terminal sees how far loads are. */
 async function scaleForEver(
-  { backend, gateway, clock }: Pick<Parts, 'backend' | 'gateway' | 'clock'>,
+  {
+    backend,
+    gateway,
+    clock,
+    line,
+  }: Pick<Parts, 'backend' | 'gateway' | 'clock'> & { line: ProgressLine | undefined },
   signal: AbortSignal,
 ): Promise<never> {
   for (;;) {
     backend.scale(gateway.report());
+    showLoads(gateway, line);
     await clock.delay(scaleMs, signal);
   }
+}
+
+function showLoads(gateway: Gateway, line: ProgressLine | undefined): void {
+  if (!line) return;
+  const text = loadsText(gateway.console());
+  if (text === '') line[Symbol.dispose]();
+  else line.show(text);
 }

@@ -15,7 +15,7 @@ import { KubernetesBackend } from './backend/kubernetes.ts';
 import { type GatewayConfig, gatewayConfig, requestSettingsOf } from './config.ts';
 import { createGateway } from './gateway.ts';
 
-const usage = `usage: refmodel gateway
+export const usage = `usage: refmodel gateway
 
 Finds the model of a request, holds it while no pod is ready, wakes the pool, streams the answer back.
 Runs in a cluster, or with KUBECONFIG. Settings are environment variables, see docs/configuration.md.

@@ -10,6 +10,8 @@ import { progressBar } from './progress.ts';
 import { scoreFile } from './run.ts';
 import { Service } from './service.ts';
 
+export { usage };
+
 const maxTries = 60;
 
 export async function main(_env: NodeJS.ProcessEnv, argv: string[]): Promise<void> {

@@ -16,21 +16,21 @@ spec: {model: {persistentVolumeClaim: {claimName: models}}}
 describe('refmodel local refuses', () => {
   const cases: { name: string; argv: (folder: string) => string[]; want: string; says?: RegExp }[] =
     [
-      { name: 'no manifest', argv: () => [], want: 'CONFIGURATION_INVALID' },
+      { name: 'no manifest', argv: () => [], want: 'USAGE' },
       {
         name: 'a flag that it does not know',
         argv: () => ['m.yaml', '--gpu'],
-        want: 'CONFIGURATION_INVALID',
+        want: 'USAGE',
       },
       {
         name: 'a port that is none',
         argv: () => ['m.yaml', '--port', 'http'],
-        want: 'CONFIGURATION_INVALID',
+        want: 'USAGE',
       },
       {
         name: 'a port above the last one',
         argv: () => ['m.yaml', '--port', '65536'],
-        want: 'CONFIGURATION_INVALID',
+        want: 'USAGE',
       },
       {
         name: 'a manifest that is not there',
