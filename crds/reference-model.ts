@@ -42,15 +42,18 @@ const huggingFace = z.object({
     .max(200)
     .regex(/^[A-Za-z0-9_][A-Za-z0-9_.+/-]*$/)
     .default('main')
-    .describe('Branch, tag or commit. Resolved to a commit sha once.'),
+    .describe(
+      'Branch, tag or commit. Resolved to a commit at the first load, and kept until the spec changes.',
+    ),
   tokenSecretRef: z
     .object({
-      name,
+      name: name.describe('Name of the Secret.'),
       key: z
         .string()
         .max(253)
         .regex(/^[A-Za-z0-9_-][A-Za-z0-9_.-]*$/)
-        .default('token'),
+        .default('token')
+        .describe('Key in the Secret that holds the token.'),
     })
     .optional()
     .describe('Secret in the same namespace that holds the access token of a gated repository.'),
@@ -66,7 +69,7 @@ const persistentVolumeClaim = z.object({
       message: 'path must be relative and must not contain ".."',
       reason: 'FieldValueInvalid',
     },
-  ).describe('Folder of the model inside the volume.'),
+  ).describe('Folder of the model inside the volume, relative. Default: its root.'),
 });
 
 const model = checked(
@@ -86,9 +89,16 @@ const model = checked(
 
 const scaling = checked(
   z.object({
-    minReplicas: z.int().min(0).max(1000).default(0).describe('Pods that stay when nobody asks.'),
-    maxReplicas: z.int().min(1).max(1000).default(1).describe('Pods at most.'),
-    idleTimeout: duration.default('20m').describe('Time without a request after which pods go.'),
+    minReplicas: z
+      .int()
+      .min(0)
+      .max(1000)
+      .default(0)
+      .describe('Pods that stay when nobody asks. 0: none, and the next request starts one.'),
+    maxReplicas: z.int().min(1).max(1000).default(1).describe('Pods at most, however many ask.'),
+    idleTimeout: duration
+      .default('20m')
+      .describe('Time without a request after which pods go, for instance "90s" or "1h30m".'),
     concurrency: z
       .int()
       .min(1)
@@ -122,7 +132,11 @@ const limits = z.object({
 });
 
 const hold = z.object({
-  timeout: duration.optional().describe("Time that one waits at most. Default: the gateway's."),
+  timeout: duration
+    .optional()
+    .describe(
+      'Time that a request waits for a pod at most, for instance "5m"; then it is answered 503 with Retry-After. Default: gateway.holdTimeoutMs of the chart.',
+    ),
   maxRequests: z
     .int()
     .min(1)
@@ -134,8 +148,18 @@ const hold = z.object({
 
 export const referenceModelSpec = z.object({
   model,
-  task: z.enum(tasks).optional().describe("Default: what the checkpoint's config.json says."),
-  quantization: z.enum(quantizations).default('Int8').describe('Precision of the weights.'),
+  task: z
+    .enum(tasks)
+    .optional()
+    .describe(
+      "LogProbs of a language model, or the Reward of a reward model. Default: what the checkpoint's config.json says.",
+    ),
+  quantization: z
+    .enum(quantizations)
+    .default('Int8')
+    .describe(
+      'Precision of the weights in memory: None keeps that of the checkpoint, Int8 takes about half of it, Int4 and NF4 about a quarter.',
+    ),
   dtype: z
     .enum(numberTypes)
     .optional()
@@ -151,21 +175,29 @@ export const referenceModelSpec = z.object({
   placement: z
     .enum(['Shared', 'Dedicated'])
     .default('Shared')
-    .describe('Share pods with the other models of this namespace and class, or not.'),
+    .describe(
+      'Shared: in pods with the other models of this namespace and class. Dedicated: in pods of its own.',
+    ),
   preload: z
     .boolean()
     .default(false)
     .describe('Load the model when a pod starts, not at the first request, and evict it last.'),
-  scaling: scaling.prefault({}).describe('How many pods, and for how long.'),
-  limits: limits.prefault({}).describe('Largest input.'),
-  hold: hold.prefault({}).describe('Requests that wait while no pod is ready.'),
+  scaling: scaling.prefault({}).describe('How many pods run, and for how long.'),
+  limits: limits
+    .prefault({})
+    .describe('How long a row, and how large a pass over the model may be.'),
+  hold: hold
+    .prefault({})
+    .describe('How many requests may wait while no pod is ready, and for how long.'),
   fidelity: z
     .object({
       maxKL: z
         .string()
         .max(32)
         .regex(/^[0-9]+(\.[0-9]+)?([eE]-?[0-9]+)?$/)
-        .describe('Largest mean KL divergence from the unquantized weights, in nats per token.'),
+        .describe(
+          'Largest mean KL divergence from the unquantized weights, in nats per token, for instance "0.01". Beyond it the load fails with FidelityTooLow.',
+        ),
     })
     .optional()
     .describe('Refuse a quantized model that differs too much from the unquantized one.'),
