@@ -1,6 +1,7 @@
 // The cluster of a kubeconfig as a source. Requests reach a gateway by the proxy of the API server, so nothing need be
 // forwarded; who may not use that sees the objects alone.
 import { KubeConfig } from '@kubernetes/client-node';
+import { withTimeout } from '../../common/abort.ts';
 import { AppError } from '../../common/errors.ts';
 import type { GPUClass } from '../../crds/gpu-class.ts';
 import type { ReferenceModel } from '../../crds/reference-model.ts';
@@ -13,6 +14,12 @@ import { adminPort } from '../pool.ts';
 import { stateOfObjects } from './objects.ts';
 import { failureIn, type Source, type SourceOptions, timeoutMs } from './source.ts';
 
+/** Rights or a NetworkPolicy may keep us from a gateway: then objects must do. Milliseconds. */
+const consoleTimeoutMs = 5000;
+
+const isAnswer = (err: unknown): boolean =>
+  err instanceof KubernetesApiError && err.apiStatus !== 0;
+
 export function clusterSource({ namespace, context, system, clock }: SourceOptions): Source {
   const config = new KubeConfig();
   config.loadFromDefault();
@@ -23,18 +30,24 @@ export function clusterSource({ namespace, context, system, clock }: SourceOptio
   const service = (name: string) => `/api/v1/namespaces/${system}/services/${name}/proxy`;
   const admin = service(`refmodel-gateway-admin:${adminPort}`);
   const traffic = service('refmodel-gateway:80');
+  let isConsoleThere = true;
   return {
     namespace: namespace ?? config.getContextObject(config.currentContext)?.namespace ?? 'default',
     async state(signal) {
-      try {
+      if (isConsoleThere) {
+        using limit = withTimeout(signal, consoleTimeoutMs, clock);
         const path = `${admin}/console/state`;
-        return consoleState.parse(await transport.json({ method: 'GET', path }, signal));
-      } catch (err) {
-        if (!(err instanceof KubernetesApiError) || err.apiStatus === 0) throw err;
-        const models = await all<ReferenceModel>(client, resources.referenceModels, signal);
-        const classes = await all<GPUClass>(client, resources.gpuClasses, signal);
-        return stateOfObjects(models, classes);
+        try {
+          return consoleState.parse(await transport.json({ method: 'GET', path }, limit.signal));
+        } catch (err) {
+          signal.throwIfAborted();
+          if (!limit.signal.aborted && !isAnswer(err)) throw err;
+          isConsoleThere = false;
+        }
       }
+      const models = await all<ReferenceModel>(client, resources.referenceModels, signal);
+      const classes = await all<GPUClass>(client, resources.gpuClasses, signal);
+      return stateOfObjects(models, classes);
     },
     async send({ path, ...call }, signal) {
       try {

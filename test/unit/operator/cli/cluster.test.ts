@@ -4,11 +4,13 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { systemClock } from '../../../../common/clock.ts';
+import { type Clock, systemClock } from '../../../../common/clock.ts';
 import { clusterSource } from '../../../../operator/cli/cluster.ts';
 import { consoleState } from '../../../../operator/gateway/console/state.ts';
 import { classManifest, modelManifest } from '../../../support/builders.ts';
+import { FakeClock } from '../../../support/clock.ts';
 import { snapshot } from '../../../support/console-kit.ts';
+import { eventually } from '../../../support/gateway-kit.ts';
 import { temporaryFolder } from '../../../support/temporary-folder.ts';
 
 const never = new AbortController().signal;
@@ -18,22 +20,24 @@ const listOf = (item: object) => ({ metadata: { resourceVersion: '1' }, items: [
 describe('a cluster as a source', () => {
   const answers = new Map<string, { status: number; body: object }>();
   const asked: string[] = [];
+  const silent = new Set<string>();
   const server = createServer((req, res) => {
     const path = (req.url ?? '').split('?', 1)[0] ?? '';
     asked.push(`${req.method} ${path}`);
+    if (silent.has(path)) return;
     const { status, body } = answers.get(path) ?? { status: 403, body: { message: 'forbidden' } };
     res.writeHead(status, { 'content-type': 'application/json' });
     res.end(JSON.stringify(body));
   });
   const folder = temporaryFolder();
   const previous = process.env['KUBECONFIG'];
-  const open = () =>
+  const open = (clock: Clock = systemClock) =>
     clusterSource({
       url: undefined,
       namespace: undefined,
       context: undefined,
       system: 'refmodel-system',
-      clock: systemClock,
+      clock,
     });
 
   before(async () => {
@@ -91,6 +95,27 @@ describe('a cluster as a source', () => {
       state.models.map(({ name }) => name),
       ['rl/tiny'],
     );
+    answers.clear();
+  });
+
+  it('waits for a gateway that nobody reaches once, and not for long', async () => {
+    const path = `${proxied}/refmodel-gateway-admin:8081/proxy/console/state`;
+    silent.add(path);
+    const clock = new FakeClock();
+    const kinds = '/apis/refmodel.dev/v1alpha1';
+    answers.set(`${kinds}/referencemodels`, { status: 200, body: listOf(modelManifest()) });
+    answers.set(`${kinds}/gpuclasses`, { status: 200, body: listOf(classManifest()) });
+    using source = open(clock);
+    const before = asked.length;
+
+    const state = source.state(never);
+    await eventually(() => asked.length > before);
+    await clock.step(5000);
+    await state;
+    await source.state(never);
+
+    assert.equal(asked.slice(before).filter((line) => line === `GET ${path}`).length, 1);
+    silent.clear();
     answers.clear();
   });
 
