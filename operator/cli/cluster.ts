@@ -6,6 +6,7 @@ import { AppError } from '../../common/errors.ts';
 import type { GPUClass } from '../../crds/gpu-class.ts';
 import type { ReferenceModel } from '../../crds/reference-model.ts';
 import { consoleState } from '../gateway/console/contract.ts';
+import { fromKubeConfig } from '../kube/api-server.ts';
 import { KubeClient } from '../kube/client.ts';
 import { KubernetesApiError } from '../kube/errors.ts';
 import { type KubeObject, type Resource, resources } from '../kube/resources.ts';
@@ -24,7 +25,7 @@ export function clusterSource({ namespace, context, system, clock }: SourceOptio
   const config = new KubeConfig();
   config.loadFromDefault();
   if (context !== undefined) config.setCurrentContext(context);
-  const options = { config, clock, timeoutMs, userAgent: 'refmodel' };
+  const options = { server: fromKubeConfig(config), clock, timeoutMs, userAgent: 'refmodel' };
   const transport = new Transport(options);
   const client = new KubeClient(options);
   const service = (name: string) => `/api/v1/namespaces/${system}/services/${name}/proxy`;
