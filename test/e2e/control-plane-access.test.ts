@@ -116,7 +116,12 @@ describe('rights on a real API server', { skip: noControlPlane }, () => {
     const cluster = config.getCurrentCluster();
     assert.ok(cluster, 'a kubeconfig names its cluster');
     config.loadFromClusterAndUser(cluster, { name: account, token: token.trim() });
-    const options = { server: fromKubeConfig(config), clock: systemClock, timeoutMs: 10_000, userAgent: 'test' };
+    const options = {
+      server: fromKubeConfig(config),
+      clock: systemClock,
+      timeoutMs: 10_000,
+      userAgent: 'test',
+    };
     return new KubeClient(options);
   }
 
