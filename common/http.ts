@@ -189,16 +189,43 @@ export interface Listening {
   close(): Promise<void>;
 }
 
+/** Bounds of what a client may hold of a server before there is a request. Times in milliseconds. */
+export interface Limits {
+  /** Until the headers of a request are there. */
+  readonly headersMs: number;
+  /** Until all of it is there. An answer may take as long as it takes. */
+  readonly requestMs: number;
+  /** How often both are looked at. */
+  readonly checkMs: number;
+  /** Connections at a time; more are closed at once. */
+  readonly connections: number;
+}
+
+/** 256 MiB at 1 MB/s are through in time. */
+const usualLimits: Limits = {
+  headersMs: 30_000,
+  requestMs: 300_000,
+  checkMs: 5000,
+  connections: 10_000,
+};
+
 export async function listen(
   app: RequestListener,
   portNumber: number,
   host?: string,
+  limits = usualLimits,
 ): Promise<Listening> {
   const server = createServer(
-    // Longer than the pools of clients keep a connection: who closes first must not be us.
-    { requestTimeout: 0, headersTimeout: 30_000, keepAliveTimeout: 75_000 },
+    {
+      headersTimeout: limits.headersMs,
+      requestTimeout: limits.requestMs,
+      connectionsCheckingInterval: limits.checkMs,
+      // Longer than the pools of clients keep a connection: who closes first must not be us.
+      keepAliveTimeout: 75_000,
+    },
     app,
   );
+  server.maxConnections = limits.connections;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(portNumber, host, resolve);
