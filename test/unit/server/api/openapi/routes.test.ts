@@ -4,6 +4,7 @@ import type { Express } from 'express';
 import { systemClock } from '../../../../../common/clock.ts';
 import { parseConfig } from '../../../../../common/config.ts';
 import { silentLogger } from '../../../../../common/log.ts';
+import { noTracing } from '../../../../../common/tracing.ts';
 import { methods, routes } from '../../../../../server/api/openapi/routes.ts';
 import { type AppOptions, createServerApp } from '../../../../../server/app.ts';
 import { serverConfig } from '../../../../../server/config.ts';
@@ -25,6 +26,7 @@ function bareApp(): Express {
     metrics: { registry: {} },
     clock: systemClock,
     log: silentLogger,
+    tracing: noTracing,
     isDraining: () => false,
     shutdown: new AbortController().signal,
   };
