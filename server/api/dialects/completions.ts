@@ -8,7 +8,7 @@ import { clientSignal } from '../../../common/http.ts';
 import type { LoadedModel } from '../../model/loaded.ts';
 import { type Asked, positionsFrom } from '../../model/scoring.ts';
 import { readPrompts } from '../prompts.ts';
-import { parseBody } from '../schemas.ts';
+import { parseBody, temperature } from '../schemas.ts';
 import type { Scored } from '../score.ts';
 import { sendJsonText } from '../send-text.ts';
 import { nextToken, shownIds } from './candidates.ts';
@@ -35,7 +35,7 @@ export const completionsRequest = z.object({
   add_special_tokens: z.boolean().nullish(),
   logprobs: z.union([z.boolean(), z.int().min(0)]).nullish(),
   prompt_logprobs: z.int().min(0).nullish(),
-  prompt_logprobs_temperature: z.number().positive().nullish(),
+  prompt_logprobs_temperature: temperature.nullish(),
 });
 type CompletionsRequest = z.output<typeof completionsRequest>;
 

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { clientSignal } from '../../../common/http.ts';
 import { positionsFrom } from '../../model/scoring.ts';
 import { logprobText } from '../float32.ts';
-import { parseBody } from '../schemas.ts';
+import { parseBody, temperature } from '../schemas.ts';
 import { sendJsonText } from '../send-text.ts';
 import {
   type Candidate,
@@ -30,7 +30,7 @@ export const inferenceRequest = z.object({
     n: z.literal(1, 'only 1 is supported').nullish(),
     logprobs: z.int().min(0).nullish(),
     prompt_logprobs: z.int().min(0).nullish(),
-    prompt_logprobs_temperature: z.number().positive().nullish(),
+    prompt_logprobs_temperature: temperature.nullish(),
   }),
 });
 

@@ -10,7 +10,7 @@ import { positionsFrom } from '../../model/scoring.ts';
 import { float32Text, logprobText } from '../float32.ts';
 import { type Scoring, type Sender, senderOf } from '../leased.ts';
 import { requestedModel } from '../requested-model.ts';
-import { parseBody } from '../schemas.ts';
+import { leastTemperature, parseBody, temperature } from '../schemas.ts';
 import { sendJsonText } from '../send-text.ts';
 import { checkValues } from './limits.ts';
 import { describeTensors, type InferenceInputs, readInputs } from './open-inference-inputs.ts';
@@ -65,11 +65,10 @@ function pathOf(req: Request) {
 }
 
 function readTemperature(value: unknown): number | undefined {
-  if (value === undefined || (typeof value === 'number' && value > 0)) return value;
-  throw new AppError(
-    'INVALID_REQUEST',
-    'reading parameters.temperature: expected a number above 0',
-  );
+  const parsed = temperature.optional().safeParse(value);
+  if (parsed.success) return parsed.data;
+  const expected = `expected a number of at least ${leastTemperature}`;
+  throw new AppError('INVALID_REQUEST', `reading parameters.temperature: ${expected}`);
 }
 
 /** What the model does decides what is computed; it is loaded to find out. */

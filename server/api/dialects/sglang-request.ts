@@ -1,8 +1,10 @@
 // What a request to SGLang's /generate asks of each of its prompts. Pure.
+
 import { z } from 'zod';
 import { AppError } from '../../../common/errors.ts';
 import { type Asked, positionsFrom } from '../../model/scoring.ts';
 import { type Prompt, readPrompts } from '../prompts.ts';
+import { temperature } from '../schemas.ts';
 import { oneToken } from './completions.ts';
 import { list, numbers } from './fields.ts';
 import { type AnswerLimits, checkTop, checkValues } from './limits.ts';
@@ -21,7 +23,7 @@ const perPrompt = <T extends z.ZodType>(value: T) => value.or(numbers(z.array(va
 const samplingParams = z.object({
   max_new_tokens: oneToken,
   n: z.literal(1, 'only 1 is supported').nullish(),
-  prompt_logprobs_temperature: z.number().positive().nullish(),
+  prompt_logprobs_temperature: temperature.nullish(),
 });
 
 export const sglangRequest = z.object({

@@ -5,7 +5,7 @@ import { AppError } from '../../../common/errors.ts';
 import { clientSignal } from '../../../common/http.ts';
 import { positionsFrom } from '../../model/scoring.ts';
 import { logprobText } from '../float32.ts';
-import { parseBody } from '../schemas.ts';
+import { parseBody, temperature } from '../schemas.ts';
 import { sendJsonText } from '../send-text.ts';
 import type { List } from '../wire/list.ts';
 import { type CandidateRow, mostLikely } from './candidates.ts';
@@ -18,7 +18,7 @@ export const sequenceLogprobsRequest = z.object({
   sequences: z.array(ids),
   prompt_lengths: numbers(z.array(z.int().min(0))),
   top_logprobs: z.int().min(1).nullish(),
-  temperature: z.number().positive().nullish(),
+  temperature: temperature.nullish(),
   response_format: z.enum(['json', 'binary']).nullish(),
 });
 

@@ -1,7 +1,9 @@
 // What a native request asks of each of its rows. Pure.
+
 import { AppError } from '../../../common/errors.ts';
 import type { Asked, Candidates } from '../../model/scoring.ts';
 import { type IdRow, rowLength } from '../rows.ts';
+import { leastTemperature, temperature } from '../schemas.ts';
 import { isList, type List } from '../wire/list.ts';
 import { type Align, type Places, placesOf, scoredPositions } from './places.ts';
 import type { LogprobsRequest, Output } from './request.ts';
@@ -99,17 +101,11 @@ function readStart(name: string, value: unknown, { row, r }: { row: IdRow; r: nu
   throw invalid(`${name}[${r}]`, `expected an integer from 0 to ${length}, the tokens of the row`);
 }
 
-function readTemperatures({ temperature }: LogprobsRequest, rows: number): number[] {
-  return perRow('temperature', temperature ?? 1, rows).map((value, r) => {
-    if (
-      typeof value === 'number' &&
-      value > 0 &&
-      Number.isFinite(value) &&
-      Math.fround(value) > 0
-    ) {
-      return value;
-    }
-    throw invalid(`temperature[${r}]`, 'expected a number above 0');
+function readTemperatures(body: LogprobsRequest, rows: number): number[] {
+  return perRow('temperature', body.temperature ?? 1, rows).map((value, r) => {
+    const parsed = temperature.safeParse(value);
+    if (parsed.success) return parsed.data;
+    throw invalid(`temperature[${r}]`, `expected a number of at least ${leastTemperature}`);
   });
 }
 

@@ -1,6 +1,8 @@
 // Bodies of the native routes. Long lists are left to the files beside this one: a schema per element would take
 // longer than some passes. What each field means stands here, and in the documents that are made of it.
+
 import { z } from 'zod';
+import { temperature } from '../schemas.ts';
 import { isList, type List } from '../wire/list.ts';
 
 const integers = { type: 'array', items: { type: 'integer' } } as const;
@@ -88,7 +90,7 @@ export const logprobsRequest = z.strictObject({
     'Of the same shape as `input_ids`: 1 where the token is scored.',
   ).nullish(),
   temperature: numberPerRow(
-    z.number().positive(),
+    temperature,
     'Logits are divided by it, in all rows or in each. Default 1.',
   ),
   top_k: z.int().min(0).nullish().describe('Most likely tokens at each position. Default 0.'),

@@ -16,6 +16,14 @@ describe('scorePrompts', () => {
     assert.notDeepEqual(raw.body.choices, scaled.body.choices);
   });
 
+  it('refuses a temperature that would leave no numbers', async () => {
+    await using kit = await startDialectKit();
+
+    const tiny = { prompt: [1, 2], prompt_logprobs: 0, prompt_logprobs_temperature: 5e-324 };
+
+    assert.equal((await kit.post('/v1/completions', tiny)).status, 400);
+  });
+
   it('counts against the bound of an answer only what is scored', async () => {
     await using kit = await startDialectKit();
     const prompt = Array.from({ length: 20 }, (_, r) => [1, 2, r]);

@@ -270,6 +270,7 @@ describe('what /v1/logprobs may be asked', () => {
     ['a prompt longer than its row', { prompt_lengths: [5] }, /prompt_lengths\[0\].*4/],
     ['a mask of another length', { score_mask: [[1]] }, /score_mask\[0\].*4/],
     ['a temperature of 0', { temperature: 0 }, /temperature/],
+    ['a temperature that makes logits infinite', { temperature: 5e-324 }, /temperature/],
     ['a temperature of nothing for one row', { temperature: [null] }, /temperature\[0\]/],
     ['temperatures for other rows', { temperature: [1, 1] }, /temperature/],
     ['candidates for other positions', { candidate_ids: [[[1]]] }, /candidate_ids\[0\]/],
