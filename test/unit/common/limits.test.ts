@@ -7,7 +7,7 @@ import { silentLogger } from '../../../common/log.ts';
 import { eventually } from '../../support/eventually.ts';
 
 const patient = { headersMs: 30_000, requestMs: 60_000, checkMs: 20, connections: 8 };
-const impatient = { ...patient, headersMs: 100, requestMs: 200 };
+const impatient = { ...patient, headersMs: 500, requestMs: 1000 };
 
 /** A server that reads a body before it answers "done". */
 async function served(limits = impatient) {
