@@ -62,49 +62,51 @@ const rollout = checked(
   },
 );
 
-export const gpuClassSpec = z.object({
-  executionProvider: z.enum(executionProviders).describe('What ONNX Runtime computes on.'),
-  resources: z
-    .object({ limits: quantities.optional(), requests: quantities.optional() })
-    .prefault({})
-    .describe('Resources of the server container, the GPU among them.'),
-  memory: quantity.describe(
-    'Memory that the cache of models may fill, for instance "70Gi": of the GPU with CUDA, else of the machine.',
-  ),
-  maxModels: z.int().min(1).max(64).default(2).describe('Models that a pod holds at most.'),
-  maxStarting: z
-    .int()
-    .min(1)
-    .max(1000)
-    .optional()
-    .describe(
-      'Pods of one namespace that start at a time; others wait for their turn. Default: any number.',
+export const gpuClassSpec = z
+  .object({
+    executionProvider: z.enum(executionProviders).describe('What ONNX Runtime computes on.'),
+    resources: z
+      .object({ limits: quantities.optional(), requests: quantities.optional() })
+      .prefault({})
+      .describe('Resources of the server container, the GPU among them.'),
+    memory: quantity.describe(
+      'Memory that the cache of models may fill, for instance "70Gi": of the GPU with CUDA, else of the machine.',
     ),
-  nodeSelector: z
-    .record(z.string().max(316), z.string().max(63))
-    .optional()
-    .describe('Labels of the nodes that pods may run on.'),
-  tolerations: z
-    .array(toleration)
-    .max(64)
-    .optional()
-    .describe('Taints of nodes that pods put up with.'),
-  affinity: z
-    .record(z.string(), z.unknown())
-    .optional()
-    .describe('core/v1 Affinity, passed to the pods as it is.'),
-  runtimeClassName: short.optional().describe('RuntimeClass of the pods.'),
-  priorityClassName: short.optional().describe('PriorityClass of the pods.'),
-  image: z
-    .string()
-    .max(1024)
-    .optional()
-    .describe("Default: the operator's own server image for the execution provider."),
-  cache: cache
-    .prefault({})
-    .describe('Volume of converted models. Default: an emptyDir that ends with the pod.'),
-  rollout: rollout.prefault({}).describe('How pods are replaced when the class changes.'),
-});
+    maxModels: z.int().min(1).max(64).default(2).describe('Models that a pod holds at most.'),
+    maxStarting: z
+      .int()
+      .min(1)
+      .max(1000)
+      .optional()
+      .describe(
+        'Pods of one namespace that start at a time; others wait for their turn. Default: any number.',
+      ),
+    nodeSelector: z
+      .record(z.string().max(316), z.string().max(63))
+      .optional()
+      .describe('Labels of the nodes that pods may run on.'),
+    tolerations: z
+      .array(toleration)
+      .max(64)
+      .optional()
+      .describe('Taints of nodes that pods put up with.'),
+    affinity: z
+      .record(z.string(), z.unknown())
+      .optional()
+      .describe('core/v1 Affinity, passed to the pods as it is.'),
+    runtimeClassName: short.optional().describe('RuntimeClass of the pods.'),
+    priorityClassName: short.optional().describe('PriorityClass of the pods.'),
+    image: z
+      .string()
+      .max(1024)
+      .optional()
+      .describe("Default: the operator's own server image for the execution provider."),
+    cache: cache
+      .prefault({})
+      .describe('Volume of converted models. Default: an emptyDir that ends with the pod.'),
+    rollout: rollout.prefault({}).describe('How pods are replaced when the class changes.'),
+  })
+  .describe('Pods on one kind of machine, and what models may take of it.');
 export type GPUClassSpec = z.output<typeof gpuClassSpec>;
 
 export const gpuClass = z.object({

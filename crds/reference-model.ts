@@ -146,68 +146,70 @@ const hold = z.object({
   maxBytes: quantity.default('128Mi').describe('Bytes of their bodies at most, in each gateway.'),
 });
 
-export const referenceModelSpec = z.object({
-  model,
-  task: z
-    .enum(tasks)
-    .optional()
-    .describe(
-      "LogProbs of a language model, or the Reward of a reward model. Default: what the checkpoint's config.json says.",
-    ),
-  quantization: z
-    .enum(quantizations)
-    .default('Int8')
-    .describe(
-      'Precision of the weights in memory: None keeps that of the checkpoint, Int8 takes about half of it, Int4 and NF4 about a quarter.',
-    ),
-  dtype: z
-    .enum(numberTypes)
-    .optional()
-    .describe(
-      "Numbers that the model computes with on a GPU; a CPU computes in Float32. Default: the checkpoint's own, BFloat16 for a Float32 checkpoint.",
-    ),
-  gpuClass: z
-    .string()
-    .max(maxNameLength)
-    .regex(namePattern)
-    .optional()
-    .describe('GPUClass to run on. Default: the class annotated refmodel.dev/is-default-class.'),
-  placement: z
-    .enum(['Shared', 'Dedicated'])
-    .default('Shared')
-    .describe(
-      'Shared: in pods with the other models of this namespace and class. Dedicated: in pods of its own.',
-    ),
-  preload: z
-    .boolean()
-    .default(false)
-    .describe('Load the model when a pod starts, not at the first request, and evict it last.'),
-  scaling: scaling.prefault({}).describe('How many pods run, and for how long.'),
-  limits: limits
-    .prefault({})
-    .describe('How long a row, and how large a pass over the model may be.'),
-  hold: hold
-    .prefault({})
-    .describe('How many requests may wait while no pod is ready, and for how long.'),
-  fidelity: z
-    .object({
-      maxKL: z
-        .string()
-        .max(32)
-        .regex(/^[0-9]+(\.[0-9]+)?([eE]-?[0-9]+)?$/)
-        .describe(
-          'Largest mean KL divergence from the unquantized weights, in nats per token, for instance "0.01". Beyond it the load fails with FidelityTooLow.',
-        ),
-    })
-    .optional()
-    .describe('Refuse a quantized model that differs too much from the unquantized one.'),
-  access: z
-    .enum(['Anonymous', 'Authenticated'])
-    .default('Anonymous')
-    .describe(
-      'Who may use the model: everybody who reaches the gateways, or ServiceAccounts with the right to create referencemodels/score in its namespace.',
-    ),
-});
+export const referenceModelSpec = z
+  .object({
+    model,
+    task: z
+      .enum(tasks)
+      .optional()
+      .describe(
+        "LogProbs of a language model, or the Reward of a reward model. Default: what the checkpoint's config.json says.",
+      ),
+    quantization: z
+      .enum(quantizations)
+      .default('Int8')
+      .describe(
+        'Precision of the weights in memory: None keeps that of the checkpoint, Int8 takes about half of it, Int4 and NF4 about a quarter.',
+      ),
+    dtype: z
+      .enum(numberTypes)
+      .optional()
+      .describe(
+        "Numbers that the model computes with on a GPU; a CPU computes in Float32. Default: the checkpoint's own, BFloat16 for a Float32 checkpoint.",
+      ),
+    gpuClass: z
+      .string()
+      .max(maxNameLength)
+      .regex(namePattern)
+      .optional()
+      .describe('GPUClass to run on. Default: the class annotated refmodel.dev/is-default-class.'),
+    placement: z
+      .enum(['Shared', 'Dedicated'])
+      .default('Shared')
+      .describe(
+        'Shared: in pods with the other models of this namespace and class. Dedicated: in pods of its own.',
+      ),
+    preload: z
+      .boolean()
+      .default(false)
+      .describe('Load the model when a pod starts, not at the first request, and evict it last.'),
+    scaling: scaling.prefault({}).describe('How many pods run, and for how long.'),
+    limits: limits
+      .prefault({})
+      .describe('How long a row, and how large a pass over the model may be.'),
+    hold: hold
+      .prefault({})
+      .describe('How many requests may wait while no pod is ready, and for how long.'),
+    fidelity: z
+      .object({
+        maxKL: z
+          .string()
+          .max(32)
+          .regex(/^[0-9]+(\.[0-9]+)?([eE]-?[0-9]+)?$/)
+          .describe(
+            'Largest mean KL divergence from the unquantized weights, in nats per token, for instance "0.01". Beyond it the load fails with FidelityTooLow.',
+          ),
+      })
+      .optional()
+      .describe('Refuse a quantized model that differs too much from the unquantized one.'),
+    access: z
+      .enum(['Anonymous', 'Authenticated'])
+      .default('Anonymous')
+      .describe(
+        'Who may use the model: everybody who reaches the gateways, or ServiceAccounts with the right to create referencemodels/score in its namespace.',
+      ),
+  })
+  .describe('The model, how its weights are held, and how it is served.');
 export type ReferenceModelSpec = z.output<typeof referenceModelSpec>;
 
 export const conditionTypes = ['Accepted', 'Available', 'Loaded', 'Degraded'] as const;
@@ -215,56 +217,58 @@ export type ConditionType = (typeof conditionTypes)[number];
 
 const text = z.string().max(1024);
 
-export const referenceModelStatus = z.object({
-  observedGeneration: z.int().min(0).optional(),
-  url: text.optional().describe('Address inside the cluster.'),
-  source: text.optional().describe('Where the weights come from, in one word.'),
-  gpuClass: text.optional().describe('The class in use, named or default.'),
-  outgrown: z
-    .object({ gpuClass: text, memory: quantity, observedGeneration: z.int().min(0) })
-    .optional()
-    .describe('The largest class of which a pod said that the model can never fit.'),
-  replicas: z.int().min(0).optional().describe('Ready pods of its pool.'),
-  loadedOn: z.array(text).max(1000).optional().describe('Pods that hold the model.'),
-  model: z
-    .object({
-      revision: text.optional().describe('Commit of the hub, or the first part of the digest.'),
-      resolvedFrom: text
-        .optional()
-        .describe('Repository and revision of the spec that the commit was found for.'),
-      digest: text.optional(),
-      architecture: text.optional(),
-      parameters: z.int().min(0).optional(),
-      contextTokens: z.int().min(0).optional(),
-      task: z.enum(tasks).optional(),
-    })
-    .optional()
-    .describe('Identity, read from the checkpoint.'),
-  memory: z
-    .object({ weights: z.int().min(0).optional(), device: z.int().min(0).optional() })
-    .optional()
-    .describe('Bytes.'),
-  fidelity: z
-    .object({ kl: text.optional(), meanAbsDelta: text.optional(), tokens: z.int().optional() })
-    .optional(),
-  lastRequestTime: z.iso.datetime({ offset: true }).optional(),
-  coldStart: z
-    .object({
-      schedule: text.optional(),
-      image: text.optional(),
-      download: text.optional(),
-      convert: text.optional(),
-      load: text.optional(),
-      total: text.optional(),
-    })
-    .optional()
-    .describe('Phases of the last cold start, seconds.'),
-  conditions: z
-    .array(condition)
-    .max(16)
-    .optional()
-    .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] }),
-});
+export const referenceModelStatus = z
+  .object({
+    observedGeneration: z.int().min(0).optional(),
+    url: text.optional().describe('Address inside the cluster.'),
+    source: text.optional().describe('Where the weights come from, in one word.'),
+    gpuClass: text.optional().describe('The class in use, named or default.'),
+    outgrown: z
+      .object({ gpuClass: text, memory: quantity, observedGeneration: z.int().min(0) })
+      .optional()
+      .describe('The largest class of which a pod said that the model can never fit.'),
+    replicas: z.int().min(0).optional().describe('Ready pods of its pool.'),
+    loadedOn: z.array(text).max(1000).optional().describe('Pods that hold the model.'),
+    model: z
+      .object({
+        revision: text.optional().describe('Commit of the hub, or the first part of the digest.'),
+        resolvedFrom: text
+          .optional()
+          .describe('Repository and revision of the spec that the commit was found for.'),
+        digest: text.optional(),
+        architecture: text.optional(),
+        parameters: z.int().min(0).optional(),
+        contextTokens: z.int().min(0).optional(),
+        task: z.enum(tasks).optional(),
+      })
+      .optional()
+      .describe('Identity, read from the checkpoint.'),
+    memory: z
+      .object({ weights: z.int().min(0).optional(), device: z.int().min(0).optional() })
+      .optional()
+      .describe('Bytes.'),
+    fidelity: z
+      .object({ kl: text.optional(), meanAbsDelta: text.optional(), tokens: z.int().optional() })
+      .optional(),
+    lastRequestTime: z.iso.datetime({ offset: true }).optional(),
+    coldStart: z
+      .object({
+        schedule: text.optional(),
+        image: text.optional(),
+        download: text.optional(),
+        convert: text.optional(),
+        load: text.optional(),
+        total: text.optional(),
+      })
+      .optional()
+      .describe('Phases of the last cold start, seconds.'),
+    conditions: z
+      .array(condition)
+      .max(16)
+      .optional()
+      .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] }),
+  })
+  .describe('What the operator knows of it.');
 export type ReferenceModelStatus = z.output<typeof referenceModelStatus>;
 
 /** An object as a person or the API server gives it; unknown fields are dropped, defaults filled in. */
