@@ -14,6 +14,7 @@ import {
   startOperator,
 } from '../support/control-plane.ts';
 import { eventually } from '../support/eventually.ts';
+import { identity } from '../support/facts.ts';
 import { reason, soon, stage, wake } from '../support/stage.ts';
 
 if (noControlPlane) console.log(`skipped: ${noControlPlane}`);
@@ -53,15 +54,6 @@ describe('the status of a model on a real API server', { skip: noControlPlane },
 
   describe('with pods', { skip: !hasKwok || ownAddress === undefined }, () => {
     const seconds = { download: 0, convert: 1.5, load: 0.5 };
-    const identity = {
-      revision: 'r1',
-      digest: 'd1',
-      architecture: 'LlamaForCausalLM',
-      quantization: 'Int8',
-      task: 'LogProbs' as const,
-      parameters: 1000,
-      contextTokens: 512,
-    };
 
     /** What a gateway reports of a pod that has loaded the models. */
     const holding = (namespace: string, pool: string, pod: string, names: string[]) => ({
