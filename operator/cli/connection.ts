@@ -37,3 +37,10 @@ export function endSignal(): AbortSignal {
   }
   return ending.signal;
 }
+
+/** Waits. False when the signal fires before the time is over. */
+export const isTime = (ms: number, signal: AbortSignal): Promise<boolean> =>
+  systemClock.delay(ms, signal).then(
+    () => true,
+    () => false,
+  );

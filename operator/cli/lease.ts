@@ -1,5 +1,4 @@
 // `refmodel lease`: keeps models warm for a run.
-import { systemClock } from '../../common/clock.ts';
 import {
   type Arguments,
   type CommandSpec,
@@ -7,7 +6,7 @@ import {
   readArguments,
   usageError,
 } from '../../common/command.ts';
-import { connect, connectionOptions, endSignal, fullName } from './connection.ts';
+import { connect, connectionOptions, endSignal, fullName, isTime } from './connection.ts';
 import type { Call, Source } from './source.ts';
 
 const spec: CommandSpec = {
@@ -40,13 +39,6 @@ export async function main(_env: NodeJS.ProcessEnv, argv: string[]): Promise<voi
   while (await isTime(ttlOf(args) * 400, signal)) await source.send(call, signal);
   await send({ method: 'DELETE', path: call.path }, AbortSignal.timeout(10_000));
 }
-
-/** False when the signal fires before. */
-const isTime = (ms: number, signal: AbortSignal): Promise<boolean> =>
-  systemClock.delay(ms, signal).then(
-    () => true,
-    () => false,
-  );
 
 function ttlOf(args: Arguments): number {
   const seconds = Number(args.value('ttl') ?? 600);

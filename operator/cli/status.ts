@@ -3,7 +3,14 @@ import { systemClock } from '../../common/clock.ts';
 import { type CommandSpec, helpText, readArguments } from '../../common/command.ts';
 import { AppError } from '../../common/errors.ts';
 import type { ConsoleState } from '../gateway/console/contract.ts';
-import { connect, connectionOptions, endSignal, fullName, jsonOption } from './connection.ts';
+import {
+  connect,
+  connectionOptions,
+  endSignal,
+  fullName,
+  isTime,
+  jsonOption,
+} from './connection.ts';
 import { stateText } from './render.ts';
 
 const spec: CommandSpec = {
@@ -41,12 +48,7 @@ export async function main(_env: NodeJS.ProcessEnv, argv: string[]): Promise<voi
     if (text !== shown) process.stdout.write(show(state));
     shown = text;
     if (args.has('exit-code') && state.models.some(isBroken)) process.exitCode = 3;
-    if (!args.has('watch')) return;
-    const isEnded = await systemClock.delay(everyMs, signal).then(
-      () => false,
-      () => true,
-    );
-    if (isEnded) return;
+    if (!args.has('watch') || !(await isTime(everyMs, signal))) return;
   }
 }
 
