@@ -46,6 +46,7 @@ export async function startServer(
       log,
       maxQueuedRows: config.REFMODEL_MAX_QUEUED_ROWS,
       maxQueuedTokens: config.REFMODEL_MAX_QUEUED_TOKENS,
+      isAhead: config.REFMODEL_EXECUTION_PROVIDER === 'CUDA',
       onPass: metrics.onPass,
       onPassed: metrics.onPassed,
       tracing,

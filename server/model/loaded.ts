@@ -30,7 +30,7 @@ export interface LoadedModel extends Closable {
 export interface LoadedOptions
   extends Pick<
       BatchOptions<never, never>,
-      'maxQueuedRows' | 'maxQueuedTokens' | 'onPass' | 'onPassed' | 'tracing'
+      'maxQueuedRows' | 'maxQueuedTokens' | 'isAhead' | 'onPass' | 'onPassed' | 'tracing'
     >,
     HalvingOptions {
   /** A checkpoint was converted for a load. */

@@ -1,4 +1,4 @@
-// Merges the rows of concurrent requests into passes over one model, one pass at a time. Callers take turns.
+// Merges the rows of concurrent requests into passes over one model, one pass after the other. Callers take turns.
 // It knows the tokens of rows, not what is computed from them.
 import { AppError } from '../../../common/errors.ts';
 import { noTracing, type Span, type Tracing } from '../../../common/tracing.ts';
@@ -19,6 +19,11 @@ export interface BatchOptions<Row, Result> {
   /** Bounds of what waits. A request beyond them could never be queued: the caller refuses it first. */
   maxQueuedRows: number;
   maxQueuedTokens: number;
+  /**
+   * The next pass is handed over while one is computed, once as much waits as is computed: a GPU would be idle while
+   * answers are read and the next pass is on its way. Less than that waits for others to join it. Default: no.
+   */
+  isAhead?: boolean;
   /** A result for each row, or what it alone failed of; rejects when the whole pass fails. */
   run: (rows: readonly Row[]) => Promise<readonly Outcome<Result>[]>;
   /** Called when a pass starts. */
@@ -72,7 +77,9 @@ export class BatchQueue<Row extends QueuedRow, Result> {
   #turns: Caller<Row, Result>[] = [];
   #rows = 0;
   #tokens = 0;
-  #isRunning = false;
+  /** Passes that were handed over, the one that is computed first. */
+  readonly #passes: Pass[] = [];
+  #lastEndMs = 0;
 
   constructor(options: BatchOptions<Row, Result>) {
     this.#options = options;
@@ -141,27 +148,40 @@ export class BatchQueue<Row extends QueuedRow, Result> {
     caller.requests.add(request);
     this.#rows += request.rows.length;
     this.#tokens += countTokens(request.rows);
-    if (!this.#isRunning) void this.#run();
+    this.#advance();
+  }
+
+  #advance(): void {
+    while (this.#turns.length > 0 && this.#isWanted()) void this.#run();
+  }
+
+  /** Whether the next pass is to be handed over now. */
+  #isWanted(): boolean {
+    const [computed, ahead] = this.#passes;
+    if (!computed) return true;
+    if (!this.#options.isAhead || ahead) return false;
+    return this.#tokens >= Math.min(computed.tokens, this.#options.maxBatchTokens);
   }
 
   async #run(): Promise<void> {
-    this.#isRunning = true;
-    while (this.#turns.length > 0) {
-      const { items, pass } = this.#take();
-      const startedMs = performance.now();
-      const span = this.#startSpan(items, pass);
-      let error: unknown;
-      try {
-        const results = await this.#options.run(items.map((item) => item.row));
-        for (const [i, item] of items.entries()) this.#settle(item, results[i]);
-      } catch (err) {
-        error = err;
-        for (const request of requestsOf(items)) this.#fail(request, err);
-      }
-      span.end(error);
-      this.#options.onPassed?.((performance.now() - startedMs) / 1000);
+    const { items, pass } = this.#take();
+    this.#passes.push(pass);
+    const startedMs = performance.now();
+    const span = this.#startSpan(items, pass);
+    let error: unknown;
+    try {
+      const results = await this.#options.run(items.map((item) => item.row));
+      for (const [i, item] of items.entries()) this.#settle(item, results[i]);
+    } catch (err) {
+      error = err;
+      for (const request of requestsOf(items)) this.#fail(request, err);
     }
-    this.#isRunning = false;
+    span.end(error);
+    const endMs = performance.now();
+    this.#options.onPassed?.((endMs - Math.max(startedMs, this.#lastEndMs)) / 1000);
+    this.#lastEndMs = endMs;
+    this.#passes.splice(this.#passes.indexOf(pass), 1);
+    this.#advance();
   }
 
   /**

@@ -44,7 +44,12 @@ class World {
   readonly queue: BatchQueue<QueuedRow, QueuedRow>;
 
   constructor(
-    limits: { maxBatchTokens?: number; maxQueuedRows?: number; maxQueuedTokens?: number } = {},
+    limits: {
+      maxBatchTokens?: number;
+      maxQueuedRows?: number;
+      maxQueuedTokens?: number;
+      isAhead?: boolean;
+    } = {},
   ) {
     this.queue = new BatchQueue({
       maxBatchTokens: 100,
