@@ -1,7 +1,7 @@
 // A model on the GPU in this process, without a server around it: what the graph alone gives.
 import { systemClock } from '../../common/clock.ts';
 import type { CatalogModel } from '../../server/contract.ts';
-import { chunkRowsFor, pack } from '../../server/model/batch/pack.ts';
+import { pack } from '../../server/model/batch/pack.ts';
 import { Engine } from '../../server/model/engine.ts';
 import { Feeder } from '../../server/model/feeds.ts';
 import { offlineHub } from '../../server/model/hub/settings.ts';
@@ -21,7 +21,7 @@ export async function openBare(model: CatalogModel, cacheDir: string): Promise<B
   const options = { cacheDir, hub: offlineHub, store, threads: 4, provider: 'CUDA' as const };
   const quiet = { report: () => {}, keep: () => Promise.resolve() };
   const { signal } = new AbortController();
-  const { blueprint, weights, target } = await prepareModel(
+  const { blueprint, weights, target, maxChunkRows } = await prepareModel(
     model,
     { ...options, ...quiet },
     signal,
@@ -32,7 +32,6 @@ export async function openBare(model: CatalogModel, cacheDir: string): Promise<B
   });
   const feeder = new Feeder(blueprint.decoder, target);
   const { vocabularySize } = blueprint;
-  const maxChunkRows = chunkRowsFor(vocabularySize);
   return {
     async score(rows, isShared = true) {
       const packing = { ...feeder.packing, ...(!isShared && { pageTokens: Infinity }) };

@@ -38,6 +38,7 @@ const batches = [
   [8, 512],
   [16, 1024],
 ] as const;
+const denseBatches = wanted.has('dense') || wanted.has('int8') ? batches : [];
 
 /** Tokens per second by who, what and which model. */
 const speeds = new Map<string, number>();
@@ -81,7 +82,7 @@ const entry = (kind: Kind, quantization: CatalogModel['quantization'] = 'None'):
 async function measureBare(kind: Kind): Promise<void> {
   const bare = await openBare(entry(kind), cacheDir);
   try {
-    for (const [rows, length] of batches) {
+    for (const [rows, length] of denseBatches) {
       const asked = dense(rows, length);
       const seconds = await secondsOf(() => bare.score(asked));
       tellSpeed('graph', kind, `${rows}x${length}`, countTokens(asked) / seconds);
@@ -120,10 +121,13 @@ async function measureServer(kind: Kind, quantization: CatalogModel['quantizatio
   const firstAnswerSeconds = (performance.now() - startedMs) / 1000;
   tell({ model: kind, quantization, firstAnswerSeconds, ...(await sizesOf(server.url)) });
   const by = quantization === 'None' ? 'server' : `server, ${quantization}`;
-  for (const [rows, length] of batches) await measureOver(at, { by, kind }, dense(rows, length));
+  for (const [rows, length] of denseBatches)
+    await measureOver(at, { by, kind }, dense(rows, length));
   if (quantization !== 'None') return;
-  const rows = dense(16, 1024);
-  await measureOver(at, { by: 'server, JSON', kind, encoding: 'JSON' }, rows);
+  if (wanted.has('dense')) {
+    const rows = dense(16, 1024);
+    await measureOver(at, { by: 'server, JSON', kind, encoding: 'JSON' }, rows);
+  }
   if (wanted.has('group')) {
     const asked = group(false);
     const seconds = await secondsOf(() => score(at.url, at.model, asked, 'safetensors'));
@@ -223,7 +227,7 @@ function measureAlternative(by: 'eager' | 'compiled', kind: Kind): void {
   const file = path.join(root, 'mixed.json');
   writeFileSync(file, JSON.stringify(lengths));
   const works = [
-    ...batches.map(([rows, length]) => `${rows}x${length}`),
+    ...denseBatches.map(([rows, length]) => `${rows}x${length}`),
     ...(wanted.has('group') ? ['group'] : []),
     ...(wanted.has('mixed') ? [`mixed=${file}`] : []),
   ];
@@ -263,7 +267,7 @@ tell({
 for (const kind of kinds) {
   writeRandomCheckpoint(path.join(root, kind), shapes[kind]);
   if (['dense', 'group', 'mixed'].some((what) => wanted.has(what))) {
-    await measureBare(kind);
+    if (wanted.has('dense') || wanted.has('group')) await measureBare(kind);
     await measureServer(kind);
     measureAlternative('eager', kind);
     if (options.compile) measureAlternative('compiled', kind);

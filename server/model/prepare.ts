@@ -10,6 +10,7 @@ import { describeModel } from '../onnx/arch/registry.ts';
 import type { Weights } from '../onnx/blocks/weights.ts';
 import type { Provider, Target } from '../onnx/target.ts';
 import { bytesPerNumber } from '../quant/decode.ts';
+import { chunkRowsFor } from './batch/pack.ts';
 import { digestFiles } from './checkpoint/digest.ts';
 import { labelNames } from './checkpoint/labels.ts';
 import { type Origin, type OriginOptions, openOrigin } from './checkpoint/origin.ts';
@@ -46,6 +47,8 @@ export interface PreparedModel {
   readonly blueprint: Blueprint;
   readonly target: Target;
   readonly weights: Weights;
+  /** Positions whose logits are in memory at once. */
+  readonly maxChunkRows: number;
 }
 
 /** What `model` will take, before its weights are fetched, hashed or converted. Throws as prepareModel. */
@@ -85,13 +88,17 @@ export async function prepareModel(
   assertFidelity(model, found.fidelity);
   const { digest, fidelity } = found;
   const { huggingFace } = model.source;
+  const { vocabularySize } = blueprint;
+  const { provider } = target;
+  const { maxBatchTokens } = model;
   return {
     blueprint,
     target,
     weights: found.weights,
+    maxChunkRows: chunkRowsFor({ vocabularySize, provider, maxBatchTokens }),
     summary: {
       folder,
-      vocabularySize: blueprint.vocabularySize,
+      vocabularySize,
       pageTokens: pageTokensOf(blueprint.decoder, target),
       labels: labelNames(config, blueprint.labels ?? 0),
       weightBytes: found.weightBytes,

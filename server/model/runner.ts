@@ -5,7 +5,7 @@ import { systemClock } from '../../common/clock.ts';
 import { AppError, toAppError } from '../../common/errors.ts';
 import { headOutputs } from '../onnx/blocks/head.ts';
 import { rewardOutputs } from '../onnx/blocks/reward.ts';
-import { chunkRowsFor, pack, packTokens } from './batch/pack.ts';
+import { pack, packTokens } from './batch/pack.ts';
 import { unpack } from './batch/unpack.ts';
 import { selfTest } from './cuda/self-test.ts';
 import { isErrno } from './disk.ts';
@@ -20,9 +20,10 @@ import { Store } from './store/store.ts';
 let prepared: PreparedModel | undefined;
 let loaded: { engine: Engine; feeder: Feeder; model: PreparedModel } | undefined;
 const gone = new AbortController();
-/** A front that is gone hears nothing: 'disconnect' ends us. */
-const tell = (message: Message) => void process.send?.(message, undefined, {}, () => {});
-const report = atBoundedRate((progress) => tell({ progress }));
+/** Until it is written. A front that is gone hears nothing: 'disconnect' ends us. */
+const tell = (message: Message) =>
+  new Promise<void>((resolve) => void process.send?.(message, undefined, {}, () => resolve()));
+const report = atBoundedRate((progress) => void tell({ progress }));
 
 type Params<M extends keyof Calls> = Calls[M]['params'];
 type Result<M extends keyof Calls> = Promise<Calls[M]['result']>;
@@ -61,7 +62,7 @@ async function score(rows: readonly ScoreRow[]): Promise<ScoredRow[]> {
   if (!loaded) throw new AppError('INTERNAL', 'scoring before loading');
   const { engine, feeder, model } = loaded;
   const { vocabularySize } = model.summary;
-  const maxChunkRows = chunkRowsFor(vocabularySize);
+  const { maxChunkRows } = model;
   const batch = pack(rows, { vocabularySize, maxChunkRows, ...feeder.packing });
   if (!batch) return rows.map(() => nothingScored);
   const results = await engine.run(feeder.scores(batch));
@@ -113,7 +114,7 @@ async function serve(call: Call): Promise<void> {
     if (code === 'RUNNER_DIED') endAfter(message);
     answer = { id: call.id, error: { code, message } };
   }
-  tell(answer);
+  await tell(answer);
 }
 
 /** The device is lost to this process: whoever asked hears that it ended, and the next call starts another. */
@@ -126,7 +127,9 @@ function endAfter(message: string): never {
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => {});
 process.on('disconnect', () => process.exit(0));
-process.on('message', (call: Call) => void serve(call));
+/** One call after the other: the next one would keep the answer to the last from being written. */
+let served = Promise.resolve();
+process.on('message', (call: Call) => void (served = served.then(() => serve(call))));
 await preferOwnEnd();
 
 /** When memory runs out, the kernel is to end the runner rather than the front. Not every system has, or allows, this. */

@@ -1,4 +1,5 @@
 // Rows to the arrays that the graph takes. Pure; knows no runtime.
+import type { Provider } from '../../onnx/target.ts';
 import { asksAnything, type ScoreRow } from '../scoring.ts';
 import { AskedTokens, candidatesAt, type Scored } from './asked.ts';
 import { growTree, type PrefixTree, type TreeOptions } from './prefix-tree.ts';
@@ -26,6 +27,13 @@ export interface PackOptions extends TreeOptions {
   readonly vocabularySize: number;
   /** Most positions whose logits are in memory at once. */
   readonly maxChunkRows: number;
+}
+
+export interface ChunkOptions {
+  readonly vocabularySize: number;
+  readonly provider: Provider;
+  /** Of the largest pass. */
+  readonly maxBatchTokens: number;
 }
 
 /** The batch of `rows`, or nothing when no position is scored. */
@@ -126,8 +134,19 @@ const none = new Int32Array();
 export const topsOf = ({ topK = 0, wantsNext }: ScoreRow, vocabularySize: number): number =>
   Math.max(Math.min(topK, vocabularySize), wantsNext ? 1 : 0);
 
-const logitBytesMax = 256 << 20;
+/** Of the float32 logits of a chunk, and its rows. */
+const chunkLimits = {
+  CPU: { bytes: 256 << 20, rows: 512 },
+  CUDA: { bytes: 1 << 30, rows: 2048 },
+} as const;
+const minChunkRows = 32;
 
-/** Positions per chunk so that the logits of one chunk stay within 256 MiB; at least 32, at most 512. */
-export const chunkRowsFor = (vocabularySize: number): number =>
-  Math.min(512, Math.max(32, Math.floor(logitBytesMax / (4 * vocabularySize))));
+/**
+ * Positions per chunk, so that the logits of one chunk stay within bounds. A GPU multiplies more rows in less time each;
+ * their logits shall not be most of what a small pass takes there.
+ */
+export function chunkRowsFor({ vocabularySize, provider, maxBatchTokens }: ChunkOptions): number {
+  const { bytes, rows } = chunkLimits[provider];
+  const most = Math.min(rows, Math.max(chunkLimits.CPU.rows, maxBatchTokens >> 3));
+  return Math.min(most, Math.max(minChunkRows, Math.floor(bytes / (4 * vocabularySize))));
+}

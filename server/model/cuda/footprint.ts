@@ -64,9 +64,8 @@ export function workingBytes(decoder: Decoder, work: Work): number {
   const tokens = Math.max(maxBatchTokens, maxSequenceTokens);
   const widest = Math.max(...decoder.layers.map((layer) => rowNumbers(layer, decoder.hidden)));
   const layers = tokens * widest * size + scoreBytes(decoder, work, tokens);
-  const head = headBytes(decoder, formats, size);
-  const logits = logitBytes(decoder, size);
-  return arenaFactor * (Math.max(layers, head) + logits + scratchBytes(formats, size));
+  const head = headBytes(decoder, formats, size) + logitBytes(decoder, work, size);
+  return arenaFactor * (Math.max(layers, head) + scratchBytes(formats, size));
 }
 
 /** Numbers that a token has while its layer is computed. */
@@ -99,9 +98,11 @@ function scoreBytes(decoder: Decoder, { target, maxSequenceTokens }: Work, token
 }
 
 /** Of one chunk: as the head gives them, in float32, and their log-softmax. */
-function logitBytes({ head, vocabularySize }: Decoder, size: number): number {
+function logitBytes({ head, vocabularySize }: Decoder, work: Work, size: number): number {
   if (head.task === 'Reward') return 0;
-  return chunkRowsFor(vocabularySize) * vocabularySize * (size + 4 + 4);
+  const { target, maxBatchTokens } = work;
+  const rows = chunkRowsFor({ vocabularySize, provider: target.provider, maxBatchTokens });
+  return rows * vocabularySize * (size + 4 + 4);
 }
 
 type Formats = Work['formats'];

@@ -4,6 +4,7 @@
 import type { FloatType } from '../../quant/decode.ts';
 import { int, int32Tensor, int64Tensor } from '../graph.ts';
 import type { Tape, Value } from '../tape.ts';
+import { type LogProbs, logProbs, type Parts } from './log-probs.ts';
 import { castTo } from './numbers.ts';
 
 const outputs = {
@@ -50,6 +51,7 @@ type Extras = Record<keyof typeof extras, Value>;
 /** Values of the graph around a chunk. */
 export interface Around {
   readonly logits: (at: Tape, x: Value) => Value;
+  readonly parts: Parts;
   readonly isTempered: Value;
   readonly topK: Value;
   /** `some`: any of the others. */
@@ -57,9 +59,9 @@ export interface Around {
 }
 
 /**
- *   hidden ─ logits ┬ (÷ temperatures) ─ LogSoftmax ─┬─ GatherElements(targets) ───── logprobs
- *                   │                                ├─ GatherElements(candidates) ── candidateLogprobs
- *                   │                                └─ If(wants.some) ── tops, ranks, entropies
+ *   hidden ─ logits ┬ logProbs ┬─ of(targets) ───── logprobs
+ *                   │          ├─ of(candidates) ── candidateLogprobs
+ *                   │          └─ If(wants.some) ── tops, ranks, entropies
  *                   └ GatherElements(targets) ÷ temperatures - logprobs ── normalizers
  */
 export function scoreChunk(tape: Tape, inputs: Inputs, around: Around): Outputs {
@@ -67,65 +69,62 @@ export function scoreChunk(tape: Tape, inputs: Inputs, around: Around): Outputs 
   const last = tape.constant('axis_1', int64Tensor([1], [1]));
   const targets = tape.op('Unsqueeze', [inputs.targets, last]); // [rows, 1]
   const temperatures = tape.op('Unsqueeze', [inputs.temperatures, last]); // [rows, 1]
-  const gather = (from: Value, ids: Value) =>
-    tape.op('GatherElements', [from, ids], { axis: int(1) });
-  const ofTarget = tape.op('Div', [gather(logits, targets), temperatures]);
-  const all = logSoftmax(tape, logits, { temperatures, isTempered: around.isTempered });
-  const picked = gather(all, targets);
+  const { isTempered, parts } = around;
+  const found = logProbs(tape, { logits, temperatures, isTempered }, parts);
+  const picked = found.of(tape, targets);
+  const logit = tape.op('GatherElements', [logits, targets], { axis: int(1) });
+  const ofTarget = tape.op('Div', [logit, temperatures]);
   return {
     logprobs: tape.op('Squeeze', [picked, last]),
     normalizers: tape.op('Squeeze', [tape.op('Sub', [ofTarget, picked]), last]),
-    candidateLogprobs: gather(all, inputs.candidates),
-    ...some(tape, { all, picked, last }, around),
+    candidateLogprobs: found.of(tape, inputs.candidates),
+    ...some(tape, { found, picked, last }, around),
   };
 }
 
-/** A branch holds the division and the softmax, so that neither is a copy of the logits. */
-function logSoftmax(
-  tape: Tape,
-  logits: Value,
-  { temperatures, isTempered }: Pick<Around, 'isTempered'> & Pick<Inputs, 'temperatures'>,
-): Value {
-  const soft = (at: Tape, x: Value) => ({ all: at.op('LogSoftmax', [x], { axis: int(-1) }) });
-  const ports = { all: { type: 'float32', shape: ['rows', 'V'] } } as const;
-  const { all } = tape.choose(
-    isTempered,
-    ports,
-    (at) => soft(at, at.op('Div', [logits, temperatures])),
-    (at) => soft(at, logits),
-  );
-  return all;
+/** picked [rows, 1]: of the targets */
+interface Scored extends Record<'picked' | 'last', Value> {
+  readonly found: LogProbs;
 }
 
-/** all [rows, V], picked [rows, 1] */
-type Scored = Record<'all' | 'picked' | 'last', Value>;
-
-function some(tape: Tape, scored: Scored, { wants, topK }: Around): Extras {
+function some(tape: Tape, { found, picked, last }: Scored, { wants, topK }: Around): Extras {
   return tape.choose(
     wants.some,
     extras,
-    (at) => ({
-      ...at.choose(wants.top, tops, (inner) => top(inner, scored, topK), noTop),
-      ...at.choose(wants.ranks, { ranks }, (inner) => rank(inner, scored), noRanks),
-      ...at.choose(wants.entropies, { entropies }, (inner) => entropy(inner, scored), noEntropies),
-    }),
+    (at) => {
+      const all = found.all(at);
+      const weighed = (inner: Tape) => entropy(inner, { all, last });
+      return {
+        ...at.choose(wants.top, tops, (inner) => top(inner, all, topK), noTop),
+        ...at.choose(
+          wants.ranks,
+          { ranks },
+          (inner) => rank(inner, { all, picked, last }),
+          noRanks,
+        ),
+        ...at.choose(wants.entropies, { entropies }, weighed, noEntropies),
+      };
+    },
     (at) => ({ ...noTop(at), ...noRanks(at), ...noEntropies(at) }),
   );
 }
 
-function top(tape: Tape, { all }: Scored, topK: Value): Record<keyof typeof tops, Value> {
+function top(tape: Tape, all: Value, topK: Value): Record<keyof typeof tops, Value> {
   const [topLogprobs, ids] = tape.ops('TopK', [all, topK], {}, ['values', 'ids']);
   return { topIds: castTo(tape, ids, 'int32'), topLogprobs };
 }
 
 /** One more than how many beat the picked one. */
-function rank(tape: Tape, { all, picked, last }: Scored): { ranks: Value } {
+function rank(
+  tape: Tape,
+  { all, picked, last }: Record<'all' | 'picked' | 'last', Value>,
+): { ranks: Value } {
   const isBetter = castTo(tape, tape.op('Greater', [all, picked]), 'int32');
   const better = tape.op('ReduceSum', [isBetter, last], { keepdims: int(0) });
   return { ranks: tape.op('Add', [better, tape.constant('one', int32Tensor([1], [1]))]) };
 }
 
-function entropy(tape: Tape, { all, last }: Scored): { entropies: Value } {
+function entropy(tape: Tape, { all, last }: Record<'all' | 'last', Value>): { entropies: Value } {
   const weighed = tape.op('Mul', [tape.op('Exp', [all]), all]);
   const sum = tape.op('ReduceSum', [weighed, last], { keepdims: int(0) });
   return { entropies: tape.op('Neg', [sum]) };

@@ -4,6 +4,7 @@ import { int, type Port } from '../graph.ts';
 import type { Tape, Value } from '../tape.ts';
 import { chunkOutputs, chunkPorts, scoreChunk } from './chunk.ts';
 import { projection } from './linear.ts';
+import { partsOf } from './log-probs.ts';
 import { converted, floatConstant } from './numbers.ts';
 import { at, type Scope } from './scope.ts';
 import type { Linear } from './weights.ts';
@@ -70,7 +71,7 @@ export interface LogProbHead {
 export function logProbHead(scope: Scope, hidden: Value, head: LogProbHead): void {
   const { tape } = scope;
   const logits = logitsOf(scope, head);
-  const { type } = scope.target;
+  const parts = partsOf(head.projection.rows, scope.target);
   const scored = tape.input(headInputs.scored);
   const slices = {
     targets: tape.input(headInputs.targets),
@@ -87,8 +88,8 @@ export function logProbHead(scope: Scope, hidden: Value, head: LogProbHead): voi
   };
   const picked = tape.op('Gather', [hidden, scored], { axis: int(0) });
   const inputs = { hidden: picked, ...slices };
-  const values = tape.scan('chunk', chunkPorts(type), inputs, (inner, rows) =>
-    scoreChunk(inner, rows, { logits, isTempered, wants, topK }),
+  const values = tape.scan('chunk', chunkPorts(scope.target.type), inputs, (inner, rows) =>
+    scoreChunk(inner, rows, { logits, parts, isTempered, wants, topK }),
   );
   for (const name of chunkOutputs) tape.output(headOutputs[name], values[name]);
   exposeHidden(scope, hidden);

@@ -12,6 +12,7 @@ import {
   type RectangleArrays,
 } from '../../../../../server/model/batch/rectangles.ts';
 import { asksAnything } from '../../../../../server/model/scoring.ts';
+import type { Provider } from '../../../../../server/onnx/target.ts';
 import { alikeRows, beginnings } from '../../../../support/alike-rows.ts';
 import { vocabularySize } from '../../../../support/bigram-model.ts';
 import { scoreAll, scoreFrom } from '../../../../support/engine-kit.ts';
@@ -248,9 +249,19 @@ describe('pack', () => {
 });
 
 describe('chunkRowsFor', () => {
+  const rowsOn = (provider: Provider, vocabularySize: number, maxBatchTokens = 16_384) =>
+    chunkRowsFor({ provider, vocabularySize, maxBatchTokens });
+
   it('bounds the logits of a chunk', () => {
-    assert.equal(chunkRowsFor(2048), 512);
-    assert.ok(chunkRowsFor(256_000) * 256_000 * 4 <= 256 << 20);
-    assert.equal(chunkRowsFor(1 << 24), 32);
+    assert.equal(rowsOn('CPU', 2048), 512);
+    assert.ok(rowsOn('CPU', 256_000) * 256_000 * 4 <= 256 << 20);
+    assert.ok(rowsOn('CUDA', 256_000) * 256_000 * 4 <= 1 << 30);
+    assert.equal(rowsOn('CPU', 1 << 24), 32);
+  });
+
+  it('gives a GPU more rows for larger passes', () => {
+    assert.equal(rowsOn('CUDA', 128_256), 2048);
+    assert.equal(rowsOn('CUDA', 128_256, 8192), 1024);
+    assert.equal(rowsOn('CUDA', 128_256, 512), 512);
   });
 });
