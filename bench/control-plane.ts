@@ -25,6 +25,8 @@ const perNamespace = 100;
 const edits = 100;
 const woken = 100;
 const singles = 20;
+/** After a pod is there: what Kubernetes and kwok make of it is no part of the next wake. */
+const restMs = 1500;
 const system = 'refmodel-bench';
 const ports = { operator: 18_081, gateway: 18_080, gatewayAdmin: 18_082 };
 const never = new AbortController().signal;
@@ -97,8 +99,13 @@ async function edit(plane: ControlPlane, group: number, i: number): Promise<numb
   }
 }
 
+interface Parts {
+  readonly operator: Part;
+  readonly gateway: Part;
+}
+
 /** Models with pods of their own, all asked for in one moment: until each has a pod. */
-async function wake(plane: ControlPlane, operator: Part): Promise<void> {
+async function wake(plane: ControlPlane, { operator, gateway }: Parts): Promise<void> {
   const namespace = 'bench-wake';
   await apply(plane, [fakeNode('bench-1'), fakeNode('bench-2')]);
   await plane.kubectl(['create', 'namespace', namespace]);
@@ -117,22 +124,30 @@ async function wake(plane: ControlPlane, operator: Part): Promise<void> {
   const scaled = follow(plane, namespace, 'deployments', startedAt);
   const created = follow(plane, namespace, 'pods', startedAt);
   const [alone, together] = [names.slice(0, singles), names.slice(singles)];
-  const single: number[] = [];
+  const seen: number[] = [];
+  const answered: number[] = [];
   for (const name of alone) {
     const askedAt = Date.now() - startedAt;
-    void hold(`${namespace}/${name}`);
+    const wokenMs = await gateway.wokenMs();
+    const leave = new AbortController();
+    void hold(`${namespace}/${name}`, leave.signal);
     const pool = `rfm-model-${name}`;
     await eventually(() => {
-      if (!scaled.times.has(pool)) throw new Error('not woken');
+      const pods = [...created.times.keys()];
+      if (!pods.some((pod) => pod.startsWith(`${pool}-`))) throw new Error('no pod');
     });
-    single.push((scaled.times.get(pool) ?? 0) - askedAt);
+    leave.abort(); // nobody answers in a pod that kwok plays
+    seen.push((scaled.times.get(pool) ?? 0) - askedAt);
+    answered.push((await gateway.wokenMs()) - wokenMs);
+    await sleep(restMs);
   }
-  console.log(
-    `one after another: request → /scale seen p50 ${at(single, 0.5)}, p95 ${at(single, 0.95)} ms (wanted 100)`,
-  );
+  const both = (times: readonly number[]) => `p50 ${at(times, 0.5)}, p95 ${at(times, 0.95)} ms`;
+  console.log(`${singles} models at zero, one after another, ${restMs} ms of rest between`);
+  console.log(`  request → /scale seen by a watch: ${both(seen)} (wanted 100)`);
+  console.log(`  need → /scale answered, by the gateway's own clock: ${both(answered)}`);
   const before = await operator.look();
   const rushAt = Date.now() - startedAt;
-  for (const name of together) void hold(`${namespace}/${name}`);
+  for (const name of together) void hold(`${namespace}/${name}`, never);
   await eventually(() => {
     if (created.times.size < names.length) throw new Error(`${created.times.size} pods`);
   }, 120_000);
@@ -176,10 +191,11 @@ function follow(
 const replicasOf = (object: object): number =>
   'spec' in object ? ((object.spec as { replicas?: number }).replicas ?? 0) : 0;
 
-async function hold(model: string): Promise<void> {
+async function hold(model: string, signal: AbortSignal): Promise<void> {
   const body = JSON.stringify({ model, input_ids: [[1]] });
-  await fetch(`http://127.0.0.1:${ports.gateway}/v1/logprobs`, { method: 'POST', body }).catch(
-    () => {}, // the gateway ends before these do
+  const url = `http://127.0.0.1:${ports.gateway}/v1/logprobs`;
+  await fetch(url, { method: 'POST', body, signal }).catch(
+    () => {}, // it is given up, or the gateway ends before
   );
 }
 
@@ -204,23 +220,32 @@ class Part implements Disposable {
   }
 
   async look(): Promise<{ residentMiB: number; cpuSeconds: number; writes: number }> {
-    const metrics = await (await fetch(`http://127.0.0.1:${this.#port}/metrics`)).text();
-    const sum = (name: string) =>
-      [...metrics.matchAll(new RegExp(`^${name}(?:{.*})? (.+)$`, 'gm'))].reduce(
-        (total, [, value]) => total + Number(value),
-        0,
-      );
+    const metrics = await this.#metrics();
     const status = readFileSync(`/proc/${this.#child.pid}/status`, 'utf8');
     return {
       residentMiB: Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024,
-      cpuSeconds: sum('process_cpu_seconds_total'),
-      writes: sum('refmodel_operator_writes_total'),
+      cpuSeconds: sum(metrics, 'process_cpu_seconds_total'),
+      writes: sum(metrics, 'refmodel_operator_writes_total'),
     };
+  }
+
+  /** Of a gateway: from needs to answers of /scale, all that there were. Milliseconds. */
+  async wokenMs(): Promise<number> {
+    return sum(await this.#metrics(), 'refmodel_gateway_wake_seconds_sum') * 1000;
+  }
+
+  async #metrics(): Promise<string> {
+    return (await fetch(`http://127.0.0.1:${this.#port}/metrics`)).text();
   }
 
   [Symbol.dispose](): void {
     this.#child.kill('SIGKILL');
   }
+}
+
+function sum(metrics: string, name: string): number {
+  const lines = metrics.matchAll(new RegExp(`^${name}(?:{.*})? (.+)$`, 'gm'));
+  return [...lines].reduce((total, [, value]) => total + Number(value), 0);
 }
 
 /** How the operator finds the gateway. */
@@ -274,5 +299,5 @@ console.log(`${cpus()[0]?.model ?? 'unknown processor'}, ${availableParallelism(
     made = size;
     await observe(plane, operator, gateway, size);
   }
-  if (hasKwok) await wake(plane, operator);
+  if (hasKwok) await wake(plane, { operator, gateway });
 }

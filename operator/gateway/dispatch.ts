@@ -41,6 +41,7 @@ export interface DispatcherOptions {
   activity: Activity;
   residency: Pick<Residency, 'stateOf'>;
   onWake: (pool: PoolKey) => void;
+  onWoken: (pool: PoolKey, seconds: number) => void;
   onWakeFailed: (pool: PoolKey) => void;
   clock: Clock;
   log: Logger;

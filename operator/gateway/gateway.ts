@@ -77,6 +77,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     activity,
     residency,
     onWake: (pool) => metrics.wakes.inc({ pool }),
+    onWoken: (_pool, seconds) => metrics.wakeSeconds.observe(seconds),
     onWakeFailed: (pool) => metrics.wakeFailures.inc({ pool }),
     clock,
     log,

@@ -5,6 +5,9 @@ import { Metrics } from '../../common/metrics.ts';
 /** Seconds: where holds usually end, and where clients give up. */
 const holdBuckets = [0.1, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 100, 180, 300, 600, 1200, 1800];
 
+/** Seconds: a write to the Kubernetes API, well and badly. */
+const wakeBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
 export interface GatewayMetrics {
   registry: Registry;
   requests: Counter<'model' | 'code'>;
@@ -13,6 +16,7 @@ export interface GatewayMetrics {
   holdSeconds: Histogram<'model'>;
   wakes: Counter<'pool'>;
   wakeFailures: Counter<'pool'>;
+  wakeSeconds: Histogram;
   retries: Counter<'reason'>;
 }
 
@@ -54,6 +58,11 @@ export function createMetrics(sources: GaugeSources): GatewayMetrics {
       'wake_failures_total',
       'Times that asking for a pod failed; it is asked again.',
       ['pool'],
+    ),
+    wakeSeconds: metrics.histogram(
+      'wake_seconds',
+      'Time from a request that found no pod until it is written that one is wanted.',
+      { buckets: wakeBuckets },
     ),
     retries: metrics.counter(
       'upstream_retries_total',

@@ -14,6 +14,8 @@ export interface WakerOptions {
   /** True while requests wait for the pool and none of its endpoints can take them. */
   isNeeded: (pool: PoolKey) => boolean;
   onWake: (pool: PoolKey) => void;
+  /** The first call that succeeded, and the time since the need arose. */
+  onWoken: (pool: PoolKey, seconds: number) => void;
   onWakeFailed: (pool: PoolKey) => void;
   clock: Clock;
   log: Logger;
@@ -69,17 +71,22 @@ export class Waker {
   }
 
   async #run(pool: PoolKey, signal: AbortSignal): Promise<void> {
-    const { isNeeded, clock } = this.#options;
+    const { isNeeded, onWoken, clock } = this.#options;
     const backoff = new Backoff(retry);
+    const startedMs = clock.now();
+    let isWoken = false;
     while (!signal.aborted && isNeeded(pool)) {
-      await this.#wake(pool, signal);
+      const isDone = await this.#wake(pool, signal);
+      if (isDone && !isWoken) onWoken(pool, (clock.now() - startedMs) / 1000);
+      isWoken ||= isDone;
       await clock.delay(backoff.next(), signal).catch(() => {}); // the loop ends
     }
     // In the same step as the last look at isNeeded: a need that comes later finds the way free.
     if (!signal.aborted) this.#end(pool);
   }
 
-  async #wake(pool: PoolKey, signal: AbortSignal): Promise<void> {
+  /** True when the backend has it. */
+  async #wake(pool: PoolKey, signal: AbortSignal): Promise<boolean> {
     const { backend, onWake, onWakeFailed, clock, log, tracing } = this.#options;
     using limit = withTimeout(signal, callTimeoutMs, clock);
     try {
@@ -87,11 +94,13 @@ export class Waker {
       const attributes = { 'refmodel.pool': pool };
       await traced(tracing, 'wake', { attributes }, () => backend.wake(pool, limit.signal));
       this.#failures.delete(pool);
+      return true;
     } catch (err) {
-      if (signal.aborted) return;
+      if (signal.aborted) return false;
       onWakeFailed(pool);
       this.#failures.set(pool, toAppError(err).message);
       log.warn({ pool, err }, 'wake failed');
+      return false;
     }
   }
 }

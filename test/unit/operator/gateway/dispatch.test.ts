@@ -25,6 +25,7 @@ const setup = (...models: ReturnType<typeof model>[]) => {
     activity,
     residency: { stateOf: () => undefined },
     onWake: () => {},
+    onWoken: () => {},
     onWakeFailed: () => {},
     clock,
     log: silentLogger,

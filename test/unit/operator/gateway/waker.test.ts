@@ -11,6 +11,7 @@ const setup = (wake: (pool: string, signal: AbortSignal) => Promise<void> = asyn
   const needed = new Set<string>();
   const calls: string[] = [];
   const failed: string[] = [];
+  const woken: number[] = [];
   const waker = new Waker({
     backend: {
       wake: async (pool, signal) => {
@@ -20,12 +21,13 @@ const setup = (wake: (pool: string, signal: AbortSignal) => Promise<void> = asyn
     },
     isNeeded: (pool) => needed.has(pool),
     onWake: () => {},
+    onWoken: (_pool, seconds) => void woken.push(seconds),
     onWakeFailed: (pool) => void failed.push(pool),
     clock,
     log: silentLogger,
     tracing: noTracing,
   });
-  return { clock, needed, calls, failed, waker };
+  return { clock, needed, calls, failed, woken, waker };
 };
 
 describe('Waker', () => {
@@ -110,6 +112,23 @@ describe('Waker', () => {
 
     assert.deepEqual([whileBroken, waker.failure('p')], ['api down', undefined]);
     assert.deepEqual(failed, ['p']);
+  });
+
+  it('tells once how long it took until a call succeeded, those that failed before included', async () => {
+    let isBroken = true;
+    const { clock, needed, woken, waker } = setup(async () => {
+      if (isBroken) throw new Error('api down');
+    });
+    needed.add('p');
+    waker.ensure('p');
+    await settle();
+    const whileBroken = [...woken];
+
+    isBroken = false;
+    await clock.step(60_000);
+
+    assert.deepEqual([whileBroken, woken.length], [[], 1]);
+    assert.ok((woken[0] ?? 0) >= 0.25 && (woken[0] ?? 0) <= 1, `${woken[0]} s`);
   });
 
   it('gives up a call that hangs and asks again', async () => {
