@@ -24,9 +24,11 @@ const sizes = process.argv.slice(2).map(Number);
 const perNamespace = 100;
 const edits = 100;
 const woken = 100;
-const singles = 20;
+const singles = 40;
 /** After a pod is there: what Kubernetes and kwok make of it is no part of the next wake. */
 const restMs = 1500;
+/** Until what Kubernetes makes of the new Deployments is over. */
+const settleMs = 10_000;
 const system = 'refmodel-bench';
 const ports = { operator: 18_081, gateway: 18_080, gatewayAdmin: 18_082 };
 const never = new AbortController().signal;
@@ -119,7 +121,7 @@ async function wake(plane: ControlPlane, { operator, gateway }: Parts): Promise<
     const { items } = await plane.client.list(resources.deployments, { namespace }, never);
     if (items.length < names.length) throw new Error(`${items.length} pools`);
   }, 120_000);
-  await sleep(3000);
+  await sleep(settleMs);
   const startedAt = Date.now();
   const scaled = follow(plane, namespace, 'deployments', startedAt);
   const created = follow(plane, namespace, 'pods', startedAt);
@@ -144,6 +146,7 @@ async function wake(plane: ControlPlane, { operator, gateway }: Parts): Promise<
   const both = (times: readonly number[]) => `p50 ${at(times, 0.5)}, p95 ${at(times, 0.95)} ms`;
   console.log(`${singles} models at zero, one after another, ${restMs} ms of rest between`);
   console.log(`  request → /scale seen by a watch: ${both(seen)} (wanted 100)`);
+  console.log(`  ${seen.map((time) => time.toFixed(0)).join(' ')}`);
   console.log(`  need → /scale answered, by the gateway's own clock: ${both(answered)}`);
   const before = await operator.look();
   const rushAt = Date.now() - startedAt;

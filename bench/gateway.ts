@@ -1,11 +1,10 @@
 // What the gateway adds to a request, how fast it lets held requests go, and what it keeps of those that left:
-// `npm run bench:gateway`, three minutes. It runs as built, like the image: under tsx each closure costs more. The pod
-// answers at once, so that all time is the way there and back. Direct, through a bare proxy and through the gateway take
-// turns, second by second.
-import { setMaxListeners } from 'node:events';
+// `npm run bench:gateway [-- latency release leak wakes]`, three minutes. It runs as built, like the image: under tsx each
+// closure costs more. The pod answers at once, so that all time is the way there and back. Direct, through a bare proxy
+// and through the gateway take turns, second by second.
 import { availableParallelism, cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { at, bodyOf, ms, newClient, post, second } from './gateway/load.ts';
+import { at, Client, ms, requestOf, second } from './gateway/load.ts';
 import { ask, askArrivals, type Part, start } from './gateway/processes.ts';
 
 const bodyBytes = 64 * 1024;
@@ -26,23 +25,23 @@ interface Parts {
 }
 
 async function addedLatency({ pod, proxy, gateway }: Parts): Promise<void> {
-  const body = bodyOf(bodyBytes);
+  const request = requestOf(bodyBytes);
   const ways = [pod, proxy, gateway].map((part) => ({
     part,
-    client: newClient(part.port),
+    client: new Client(part.port),
     took: [] as number[],
     cpuMs: 0,
   }));
   for (let turn = -warmUps; turn < turns; turn++) {
     for (const way of ways) {
       const before = await ask(way.part, 'cpu');
-      const took = await second(way.client, body, perSecond);
+      const took = await second(way.client, request, perSecond);
       if (turn < 0) continue;
       way.took.push(...took);
       way.cpuMs += (await ask(way.part, 'cpu')) - before;
     }
   }
-  await Promise.all(ways.map(({ client }) => client.close()));
+  for (const { client } of ways) client.close();
   const [direct, bare, through] = ways.map(({ took, cpuMs }) => ({
     took,
     cpu: cpuMs / took.length,
@@ -71,8 +70,9 @@ async function release({ pod, gateway }: Parts, isAnnounced: boolean): Promise<v
     await ask(gateway, 'down');
     await ask(pod, 'hangUp'); // a pod that starts has no connections
     await askArrivals(pod);
-    const client = newClient(gateway.port);
-    const answers = Array.from({ length: waiters }, () => post(client, bodyOf(2048)));
+    const client = new Client(gateway.port);
+    const request = requestOf(2048);
+    const answers = Array.from({ length: waiters }, () => client.send(request));
     while ((await ask(gateway, 'held')) < waiters) await sleep(10);
     if (isAnnounced) {
       await ask(gateway, 'announce');
@@ -81,7 +81,7 @@ async function release({ pod, gateway }: Parts, isAnnounced: boolean): Promise<v
     const readyAt = await ask(gateway, 'up');
     answered += (await Promise.all(answers)).length;
     delays.push(...(await askArrivals(pod)).map((arrival) => arrival - readyAt));
-    await client.close();
+    client.close();
   }
   const how = isAnnounced ? `address known ${announcedMs} ms before` : 'address not known before';
   console.log(`${waiters} waiters, ${how}: ${answered} of ${waiters * rounds} answered`);
@@ -93,19 +93,16 @@ async function release({ pod, gateway }: Parts, isAnnounced: boolean): Promise<v
 /** Requests that are held, and whose clients leave. */
 async function leak({ gateway }: Parts): Promise<void> {
   await ask(gateway, 'down');
-  const body = bodyOf(1);
+  const request = requestOf(1);
   const abandon = async (count: number) => {
     for (let done = 0; done < count; done += 500) {
-      const client = newClient(gateway.port);
-      const leave = new AbortController();
-      setMaxListeners(0, leave.signal); // all of them
-      const sent = Array.from({ length: 500 }, () => post(client, body, leave.signal));
+      const client = new Client(gateway.port);
+      const sent = Array.from({ length: 500 }, () => client.send(request));
       const left = Promise.allSettled(sent);
       while ((await ask(gateway, 'held')) < 500) await sleep(5);
-      leave.abort();
+      client.close();
       await left;
       while ((await ask(gateway, 'held')) > 0) await sleep(5);
-      await client.close();
     }
   };
   await abandon(abandoned);
@@ -117,12 +114,12 @@ async function leak({ gateway }: Parts): Promise<void> {
 
 /** A pod that goes and comes, and a request that is held in between. */
 async function cycle({ gateway }: Parts): Promise<void> {
-  const client = newClient(gateway.port);
-  const body = bodyOf(2048);
+  const client = new Client(gateway.port);
+  const request = requestOf(2048);
   const run = async (count: number) => {
     for (let done = 0; done < count; done++) {
       await ask(gateway, 'down');
-      const answer = post(client, body);
+      const answer = client.send(request);
       while ((await ask(gateway, 'held')) < 1) await sleep(1);
       await ask(gateway, 'up');
       await answer;
@@ -132,7 +129,7 @@ async function cycle({ gateway }: Parts): Promise<void> {
   const before = await ask(gateway, 'memory');
   await run(cycles);
   const grown = (((await ask(gateway, 'memory')) / before - 1) * 100).toFixed(2);
-  await client.close();
+  client.close();
   console.log(`${cycles} wakes, after as many: heap ${grown} % (wanted ≤ 2)`);
 }
 
@@ -143,9 +140,17 @@ const pod = await start('pod');
 const [proxy, gateway] = await Promise.all([start('proxy', pod.port), start('gateway', pod.port)]);
 const parts = { pod, proxy, gateway };
 await ask(gateway, 'up');
-await addedLatency(parts);
-await release(parts, false);
-await release(parts, true);
-await leak(parts);
-await cycle(parts);
+const measurements = {
+  latency: () => addedLatency(parts),
+  release: async () => {
+    await release(parts, false);
+    await release(parts, true);
+  },
+  leak: () => leak(parts),
+  wakes: () => cycle(parts),
+};
+const wanted = process.argv.slice(2);
+for (const [name, measure] of Object.entries(measurements)) {
+  if (wanted.length === 0 || wanted.includes(name)) await measure();
+}
 for (const { child } of Object.values(parts)) child.disconnect();

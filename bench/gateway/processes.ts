@@ -2,14 +2,20 @@
 // compared with: a proxy of Node.js without anything of ours.
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { Agent, createServer, request, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { Agent, createServer, request } from 'node:http';
+import {
+  type AddressInfo,
+  createServer as createNetServer,
+  type Server,
+  type Socket,
+} from 'node:net';
 import { systemClock } from '../../common/clock.ts';
 import { listen } from '../../common/http.ts';
 import { silentLogger } from '../../common/log.ts';
 import { noReviews } from '../../operator/gateway/access/reviews.ts';
 import { createGateway } from '../../operator/gateway/gateway.ts';
 import { endpoint, FakeBackend, model, settings, state } from '../../test/support/gateway-kit.ts';
+import { messageOf, readMessages } from './http1.ts';
 
 export const host = '127.0.0.1';
 /** As our servers and the pools of clients have it. Milliseconds. */
@@ -39,17 +45,18 @@ async function tellPort(server: Server): Promise<void> {
 
 /** Answers whatever is asked, and tells when each request arrived. */
 async function pod(): Promise<void> {
-  const answer = JSON.stringify({ logprobs: [[null, -1]] });
+  const json = 'content-type: application/json';
+  const answer = messageOf('HTTP/1.1 200 OK', [json], Buffer.from('{"logprobs":[[null,-1]]}'));
+  const stream = `HTTP/1.1 200 OK\r\n${json}\r\n\r\n${JSON.stringify(state())}\n`;
+  const sockets = new Set<Socket>();
   let arrivals: number[] = [];
-  const server = createServer({ keepAliveTimeout }, (req, res) => {
-    if (req.url?.startsWith('/state')) {
-      res.write(`${JSON.stringify(state())}\n`);
-      return;
-    }
-    if (req.method === 'POST') arrivals.push(epoch());
-    req.resume().once('end', () => {
-      res.writeHead(200, { 'content-type': 'application/json', 'content-length': answer.length });
-      res.end(answer);
+  const server = createNetServer({ noDelay: true }, (socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {}); // it closes then
+    socket.once('close', () => sockets.delete(socket));
+    readMessages(socket, ({ at, head }) => {
+      if (head.startsWith('POST')) arrivals.push(performance.timeOrigin + at);
+      socket.write(head.startsWith('GET /state') ? stream : answer);
     });
   });
   obey({
@@ -58,7 +65,9 @@ async function pod(): Promise<void> {
       arrivals = [];
       return told;
     },
-    hangUp: () => server.closeAllConnections(),
+    hangUp: () => {
+      for (const socket of sockets) socket.destroy();
+    },
   });
   await tellPort(server);
 }
