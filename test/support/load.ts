@@ -1,7 +1,7 @@
-// Requests that go on while a test breaks things: several callers with a pool of kept connections, as trainers have
-// them. What is not answered 200, and why, is kept; then it is tried again as the OpenAI client does.
-import { Agent, request } from 'node:http';
+// Requests that go on while a test breaks things: several callers with kept connections and OpenAI's own client, which
+// sends again what finds nobody, breaks off or is answered 5xx. Each try that was lost is kept; so is what it gave up.
 import { setTimeout as sleep } from 'node:timers/promises';
+import OpenAI from 'openai';
 
 export interface LoadOptions {
   /** Whole URL of the route. */
@@ -12,37 +12,43 @@ export interface LoadOptions {
   pauseMs: number;
 }
 
+/** A try that was not answered 200. */
+export interface Lost {
+  /** When it failed. Epoch milliseconds. */
+  atMs: number;
+  /** How long it took, and why it failed. */
+  what: string;
+  /** It found nobody to send it to. */
+  isUnsent: boolean;
+}
+
 export interface LoadResult {
+  /** Requests that were answered. */
   answered: number;
-  /** One line per request that was not answered 200. */
-  lost: string[];
-  /** Of those, how many found nobody to send them to: any client may send them again. */
-  unsent: number;
-  /** Of those, how many were not answered when they were sent again either, twice. */
+  lost: Lost[];
+  /** Requests that the client gave up after all its tries. */
   lostForGood: number;
   /** Longest time that a request took. Milliseconds. */
   slowestMs: number;
 }
 
 const timeoutMs = 150_000;
-/** Pauses before a request is sent again (openai 6: maxRetries 2). Milliseconds. */
-const retries = [500, 1000];
 
 export class Load implements AsyncDisposable {
   readonly #options: LoadOptions;
-  readonly #agent = new Agent({ keepAlive: true });
+  readonly #client: OpenAI;
   readonly #callers: Promise<void>[];
-  readonly #result: LoadResult = {
-    answered: 0,
-    lost: [],
-    unsent: 0,
-    lostForGood: 0,
-    slowestMs: 0,
-  };
+  readonly #result: LoadResult = { answered: 0, lost: [], lostForGood: 0, slowestMs: 0 };
   #isOver = false;
 
   constructor(options: LoadOptions) {
     this.#options = options;
+    this.#client = new OpenAI({
+      apiKey: 'none',
+      baseURL: new URL(options.url).origin,
+      timeout: timeoutMs,
+      fetch: (url, init) => this.#try(url, init),
+    });
     this.#callers = Array.from({ length: options.callers }, () => this.#call());
   }
 
@@ -54,7 +60,6 @@ export class Load implements AsyncDisposable {
   async stop(): Promise<LoadResult> {
     this.#isOver = true;
     await Promise.all(this.#callers);
-    this.#agent.destroy();
     return this.#result;
   }
 
@@ -63,66 +68,42 @@ export class Load implements AsyncDisposable {
   }
 
   async #call(): Promise<void> {
+    const { url, body, pauseMs } = this.#options;
+    const { pathname, search } = new URL(url);
     while (!this.#isOver) {
       const startedAt = Date.now();
-      try {
-        await this.#send();
-        this.#result.answered += 1;
-      } catch (err) {
-        this.#lost(err, startedAt);
-        if (!(await this.#sendAgain())) this.#result.lostForGood += 1;
-      }
-      this.#result.slowestMs = Math.max(this.#result.slowestMs, Date.now() - startedAt);
-      await sleep(this.#options.pauseMs);
-    }
-  }
-
-  #lost(err: unknown, startedAt: number): void {
-    const { lost } = this.#result;
-    const at = new Date(startedAt).toISOString();
-    lost.push(`${at}, after ${Date.now() - startedAt} ms: ${String(err)}`);
-    const isUnsent = err instanceof Error && 'code' in err && err.code === 'ECONNREFUSED';
-    if (isUnsent) this.#result.unsent += 1;
-  }
-
-  /** True when it was answered. */
-  async #sendAgain(): Promise<boolean> {
-    for (const pauseMs of retries) {
-      await sleep(pauseMs);
-      const isAnswered = await this.#send().then(
-        () => true,
-        () => false, // counted once
+      await this.#client.post(pathname + search, { body }).then(
+        () => {
+          this.#result.answered += 1;
+        },
+        () => {
+          this.#result.lostForGood += 1;
+        },
       );
-      if (isAnswered) return true;
+      this.#result.slowestMs = Math.max(this.#result.slowestMs, Date.now() - startedAt);
+      await sleep(pauseMs);
     }
-    return false;
   }
 
-  #send(): Promise<void> {
-    const { url, body } = this.#options;
-    const text = JSON.stringify(body);
-    const headers = { 'content-type': 'application/json', 'content-length': text.length };
-    return new Promise((resolve, reject) => {
-      const sent = request(url, {
-        method: 'POST',
-        agent: this.#agent,
-        headers,
-        timeout: timeoutMs,
-      });
-      sent.once('timeout', () => sent.destroy(new Error('no answer in time')));
-      sent.once('error', reject);
-      sent.once('response', (res) => {
-        let answer = '';
-        res.setEncoding('utf8').on('data', (chunk: string) => {
-          answer += chunk;
-        });
-        res.once('error', reject);
-        res.once('end', () => {
-          if (res.statusCode === 200) resolve();
-          else reject(new Error(`status ${res.statusCode}: ${answer}`));
-        });
-      });
-      sent.end(text);
-    });
+  async #try(...[url, init]: Parameters<typeof fetch>): Promise<Response> {
+    const startedAt = Date.now();
+    try {
+      const answer = await fetch(url, init);
+      const { status, headers } = answer;
+      const text = await answer.text(); // it may break off too
+      if (status !== 200) this.#lost(startedAt, `status ${status}: ${text}`, false);
+      return new Response(text, { status, headers });
+    } catch (err) {
+      const { cause = err } = err instanceof Error ? err : {};
+      const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+      this.#lost(startedAt, String(cause), code === 'ECONNREFUSED');
+      throw err;
+    }
+  }
+
+  #lost(startedAt: number, why: string, isUnsent: boolean): void {
+    const atMs = Date.now();
+    const what = `${new Date(atMs).toISOString()}, after ${atMs - startedAt} ms: ${why}`;
+    this.#result.lost.push({ atMs, what, isUnsent });
   }
 }

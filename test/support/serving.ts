@@ -93,9 +93,10 @@ export const settled = () =>
 
 export const figures: string[] = [];
 export function report(what: string, result: LoadResult): void {
-  const { answered, lost, unsent, lostForGood, slowestMs } = result;
+  const { answered, lost, lostForGood, slowestMs } = result;
+  const unsent = lost.filter(({ isUnsent }) => isUnsent).length;
   const share = ((100 * lost.length) / Math.max(1, answered + lost.length)).toFixed(3);
   figures.push(
-    `${what}: ${answered} answered, ${lost.length} lost (${share} %), ${unsent} of them not sent, ${lostForGood} not answered when sent again; ${slowestMs} ms at most`,
+    `${what}: ${answered} answered, ${lost.length} tries lost (${share} %), ${unsent} of them not sent, ${lostForGood} requests given up by OpenAI's client; ${slowestMs} ms at most`,
   );
 }
