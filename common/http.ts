@@ -106,7 +106,7 @@ export function errorAnswer(
   if (error.status === 500) log.error({ err: error, requestId: id, path }, 'request failed');
   const headers = {
     ...(error.isRetryable && { 'retry-after': String(error.retryAfterSeconds) }),
-    ...(isCoding(err) && { 'accept-encoding': codings.join(', ') }), // RFC 9110, 15.5.16
+    ...(error instanceof CodingError && { 'accept-encoding': codings.join(', ') }),
     ...(error.status === 401 && { 'www-authenticate': 'Bearer realm="refmodel"' }),
   };
   return { code: error.code, status: error.status, headers, body: shape(error, id, path) };
@@ -126,9 +126,12 @@ export const codings = [
   ...('createZstdDecompress' in zlib ? ['zstd'] : []),
 ];
 
-const codingType = 'encoding.unsupported';
-const isCoding = (err: unknown): boolean =>
-  err instanceof Error && 'type' in err && err.type === codingType;
+/** A body is in a content coding that is not read; the answer says which are (RFC 9110, 15.5.16). */
+export class CodingError extends AppError {
+  constructor(problem: string, options: { cause?: unknown } = {}) {
+    super('UNSUPPORTED_MEDIA_TYPE', `${problem}, send ${codings.join(', ')}`, options);
+  }
+}
 
 /** What express.json throws, in our codes. Its errors carry `type` (npm body-parser, "Errors"). */
 function fromBodyParser(err: unknown): AppError | undefined {
@@ -138,10 +141,8 @@ function fromBodyParser(err: unknown): AppError | undefined {
       return new AppError('BODY_TOO_LARGE', `reading the body: ${err.message}`, { cause: err });
     case 'entity.parse.failed':
       return new AppError('MALFORMED_JSON', `reading the body: ${err.message}`, { cause: err });
-    case codingType: {
-      const message = `reading the body: ${err.message}, send ${codings.join(', ')}`;
-      return new AppError('UNSUPPORTED_MEDIA_TYPE', message, { cause: err });
-    }
+    case 'encoding.unsupported':
+      return new CodingError(`reading the body: ${err.message}`, { cause: err });
     case 'charset.unsupported':
       return new AppError('UNSUPPORTED_MEDIA_TYPE', `reading the body: ${err.message}`, {
         cause: err,

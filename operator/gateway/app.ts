@@ -13,6 +13,7 @@ import { bearerToken, refuseDoubles } from './access/token.ts';
 import type { Backend, GatewayModel } from './backend.ts';
 import { Call } from './call.ts';
 import { callerOf } from './caller.ts';
+import { CodedBodies, codingOf } from './coded-body.ts';
 import type { RequestSettings } from './config.ts';
 import type { ConsoleState } from './console/contract.ts';
 import { addConsole } from './console/routes.ts';
@@ -44,6 +45,7 @@ export const holdTimeoutHeader = 'x-refmodel-hold-timeout-ms';
 
 export function trafficApp(options: AppOptions): RequestListener {
   const { backend, isDraining, log, settings, tracing } = options;
+  const coded = new CodedBodies(settings.maxBodyBytes);
   /** A step that answers ends the list, as does one that throws. */
   const handle = async (call: Call): Promise<void> => {
     if (answerAnyway(call)) return;
@@ -56,10 +58,12 @@ export function trafficApp(options: AppOptions): RequestListener {
     if (address.model) await requireRight(call, { ...asked, model: address.model }, options);
     if (await answerHere(call, asked, options)) return;
     const body = await readBody(call.req, settings.maxBodyBytes);
-    if (await answerLeases(call, { ...asked, body }, options)) return;
+    const isRouted = address.model !== undefined && !leasePath(address.path);
+    const text = isRouted ? body : await decode(call, body, coded);
+    if (await answerLeases(call, { ...asked, body: text }, options)) return;
     const model = resolveModel(
       address,
-      () => modelInBody(body, call.req.headers),
+      () => modelInBody(text, call.req.headers),
       backend.models(),
     );
     call.model = model.key;
@@ -153,6 +157,17 @@ async function answerHere(
     return false;
   }
   return true;
+}
+
+/** As it was before a content coding. */
+async function decode(
+  call: Call,
+  body: Buffer | undefined,
+  coded: CodedBodies,
+): Promise<Buffer | undefined> {
+  const coding = codingOf(call.req.headers);
+  if (!body || coding === undefined) return body;
+  return coded.decode(body, coding, call.endWithClient(new AbortController()).signal);
 }
 
 /** Under the address of a model too, which then need not be named. */

@@ -2,11 +2,11 @@
 import type { IncomingMessage } from 'node:http';
 import { ClientGoneError } from '../../common/abort.ts';
 import { AppError } from '../../common/errors.ts';
+import { codingOf } from './coded-body.ts';
 
 /**
- * The whole body; undefined when there is none. What is over the limit is read to its end and thrown away: clients that
- * still write do not read an answer. Throws BODY_TOO_LARGE, or UNSUPPORTED_MEDIA_TYPE for a compressed body, which could
- * not be bounded.
+ * The whole body, in the coding that it came in; undefined when there is none. What is over the limit is read to its end
+ * and thrown away: clients that still write do not read an answer. Throws BODY_TOO_LARGE, or UNSUPPORTED_MEDIA_TYPE.
  */
 export async function readBody(
   req: IncomingMessage,
@@ -16,10 +16,7 @@ export async function readBody(
   if (headers['content-length'] === undefined && headers['transfer-encoding'] === undefined) {
     return undefined;
   }
-  const encoding = headers['content-encoding'] ?? 'identity';
-  if (encoding.toLowerCase() !== 'identity') {
-    throw new AppError('UNSUPPORTED_MEDIA_TYPE', `reading the body: it is encoded, "${encoding}"`);
-  }
+  codingOf(headers);
   const chunks: Buffer[] = [];
   const bytes = await readChunks(req, (chunk, total) => {
     if (total <= maxBytes) chunks.push(chunk);

@@ -173,6 +173,7 @@ export interface Received {
   url: string;
   headers: IncomingMessage['headers'];
   body: string;
+  bytes: Buffer;
 }
 type Answer = (request: Received, res: ServerResponse, req: IncomingMessage) => void;
 
@@ -233,7 +234,8 @@ export class FakePod {
     const chunks: Buffer[] = [];
     for await (const chunk of req) chunks.push(chunk as Buffer);
     const { method = '', url = '', headers } = req;
-    const received = { method, url, headers, body: Buffer.concat(chunks).toString('utf8') };
+    const bytes = Buffer.concat(chunks);
+    const received = { method, url, headers, body: bytes.toString('utf8'), bytes };
     this.received.push(received);
     this.answer(received, res, req);
   }
