@@ -7,6 +7,7 @@ import { toIds } from '../prompts.ts';
 import { type ModelLookup, requestedModel } from '../requested-model.ts';
 import { readRows, toTokens } from '../rows.ts';
 import { parseBody } from '../schemas.ts';
+import { sendJsonText } from '../send-text.ts';
 import { chatFields, chatPrompt } from './chat.ts';
 import { ids } from './fields.ts';
 
@@ -33,12 +34,13 @@ export function postTokenize(lookup: ModelLookup, cache: Cache): RequestHandler 
     const [tokens = []] = await toIds(lease.value, [prompt], signal);
     const ids = Array.from(tokens, Number);
     setIdentity(res, lease.value);
-    res.json({
+    const answer = {
       count: ids.length,
       max_model_len: maxSequenceTokens,
       tokens: ids,
       token_strs: showsNames ? await texts.call('names', { ids }, signal) : null,
-    });
+    };
+    await sendJsonText(res, [JSON.stringify(answer)], signal);
   };
 }
 
@@ -65,7 +67,7 @@ export function postDetokenize(lookup: ModelLookup, cache: Cache): RequestHandle
     const rows = [Array.from(tokens)];
     const [prompt] = await texts.call('decode', { rows, skipSpecialTokens: false }, signal);
     setIdentity(res, lease.value);
-    res.json({ prompt });
+    await sendJsonText(res, [JSON.stringify({ prompt })], signal);
   };
 }
 

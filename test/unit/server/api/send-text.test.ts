@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { gunzipSync } from 'node:zlib';
 import express, { type RequestHandler } from 'express';
+import { request } from 'undici';
 import { clientSignal, listen } from '../../../../common/http.ts';
 import { sendJsonText } from '../../../../server/api/send-text.ts';
 
@@ -36,6 +38,29 @@ describe('sendJsonText', () => {
     const [text] = (await (await fetch(server.url)).json()) as [string];
 
     assert.equal(text.length, 20 * 2 ** 20);
+  });
+
+  it('is compressed as the client asks, where that is worth it', async () => {
+    const [small, medium, large] = [100, 10_000, 2 ** 20].map((length) => 'x'.repeat(length));
+    for (const [text = '', coding] of [
+      [small, undefined],
+      [medium, 'gzip'],
+      [large, 'gzip'],
+    ] as const) {
+      await using server = await serve((_req, res) =>
+        sendJsonText(res, ['["', text, '"]'], clientSignal(res)),
+      );
+
+      const res = await request(server.url, { headers: { 'accept-encoding': 'gzip' } });
+      const plain = await request(server.url);
+
+      const bytes = Buffer.from(await res.body.arrayBuffer());
+      assert.equal(res.headers['content-encoding'], coding);
+      assert.deepEqual(JSON.parse((coding ? gunzipSync(bytes) : bytes).toString()), [text]);
+      assert.equal(plain.headers['content-encoding'], undefined);
+      assert.equal(await plain.body.text(), JSON.stringify([text]));
+      if (coding) assert.equal(plain.headers['vary'], 'accept-encoding');
+    }
   });
 
   it('gives others their turn between two pieces', async () => {
