@@ -70,7 +70,9 @@ export const serverConfig = z.object({
   REFMODEL_MAX_QUEUED_ROWS: count(8192).describe('Rows that wait for one model at most.'),
   REFMODEL_MAX_QUEUED_TOKENS: count(2 ** 22).describe('Tokens that wait for one model at most.'),
   REFMODEL_MAX_TOP_LOGPROBS: count(256).describe('Most likely tokens per position at most.'),
-  REFMODEL_MAX_ANSWER_VALUES: count(2 ** 24).describe('Log-probs in one answer at most.'),
+  REFMODEL_MAX_ANSWER_VALUES: count(2 ** 24).describe(
+    'Values in one answer at most: log-probs, ids, and the numbers of hidden states.',
+  ),
   REFMODEL_LOAD_TIMEOUT_MS: milliseconds(1000, 24 * 60 * minutes)
     .default(30 * minutes)
     .describe('Time after which a load is given up that gets no further, in milliseconds.'),

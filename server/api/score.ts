@@ -8,6 +8,8 @@ import { countIds } from './rows.ts';
 export interface ScoreRequest extends RowsRequest {
   /** Of each row. */
   asked: readonly Asked[];
+  /** Throws where the model, once it is known, makes too much of what is asked. */
+  check?: (loaded: LoadedModel) => void;
 }
 
 export interface Scored {
@@ -26,6 +28,7 @@ export function score(
 ): Promise<Scored> {
   const work = async (loaded: LoadedModel, tokens: Int32Array[]): Promise<Scored> => {
     if (!loaded.scores) throw taskMismatch(loaded, '/v1/rewards');
+    request.check?.(loaded);
     for (const [r, asked] of request.asked.entries())
       checkCandidates(asked, r, loaded.session.vocabularySize);
     const asked = request.asked.map((ask, r) => ({ ...ask, tokens: tokens[r] ?? none }));

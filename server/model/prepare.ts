@@ -99,6 +99,7 @@ export async function prepareModel(
     summary: {
       folder,
       vocabularySize,
+      hiddenSize: blueprint.decoder.hidden,
       pageTokens: pageTokensOf(blueprint.decoder, target),
       labels: labelNames(config, blueprint.labels ?? 0),
       weightBytes: found.weightBytes,

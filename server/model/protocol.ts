@@ -16,7 +16,14 @@ export interface Description {
 export interface Prepared
   extends Pick<
     Session,
-    'folder' | 'identity' | 'vocabularySize' | 'labels' | 'weightBytes' | 'fidelity' | 'pageTokens'
+    | 'folder'
+    | 'identity'
+    | 'vocabularySize'
+    | 'hiddenSize'
+    | 'labels'
+    | 'weightBytes'
+    | 'fidelity'
+    | 'pageTokens'
   > {
   /** Of the cache folder: what must stay while the model is loaded. */
   readonly entries: readonly string[];

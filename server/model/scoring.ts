@@ -91,6 +91,8 @@ export interface Ending {
 export interface Session {
   readonly identity: NonNullable<ModelState['identity']>;
   readonly vocabularySize: number;
+  /** Numbers of a position before the head. */
+  readonly hiddenSize: number;
   /** Names of the scores that a reward model gives to a row; none for a language model. */
   readonly labels: readonly string[];
   /** Bytes of the weights as loaded. */

@@ -150,6 +150,7 @@ export class BigramModels {
         contextTokens,
       },
       vocabularySize,
+      hiddenSize: hiddenOf(0).length,
       labels,
       ...(fidelity && { fidelity }),
       weightBytes,

@@ -2,6 +2,7 @@
 import type { Request, RequestHandler } from 'express';
 import { AppError } from '../../../common/errors.ts';
 import { clientSignal } from '../../../common/http.ts';
+import type { LoadedModel } from '../../model/loaded.ts';
 import { sendAnswer } from '../answer/send.ts';
 import { describeLoaded, type Sender, senderOf, setIdentity } from '../leased.ts';
 import { requestedModel } from '../requested-model.ts';
@@ -11,7 +12,7 @@ import { answerColumns } from './answer.ts';
 import { type RowAsk, readAsks, wantedOutputs } from './asks.ts';
 import { type Divergence, divergenceOf } from './divergence.ts';
 import type { NativeLimits, NativeOptions } from './options.ts';
-import { type LogprobsRequest, logprobsRequest } from './request.ts';
+import { type LogprobsRequest, logprobsRequest, type Output } from './request.ts';
 import { perPlace, readSequences, type Sequences } from './sequences.ts';
 
 export function postLogprobs(options: NativeOptions): RequestHandler {
@@ -20,12 +21,14 @@ export function postLogprobs(options: NativeOptions): RequestHandler {
     const body = parseBody(logprobsRequest, req.body);
     const sequences = readSequences(body);
     const asks = readAsks(body, sequences);
-    checkAnswer(asks, options.limits);
-    const scored = await scoreAsks(req, { body, sequences, asks, signal }, options);
+    const wants = wantedOutputs(body);
+    checkWidths(asks, options.limits);
+    checkValues(asks, { wants, hiddenSize: 1 }, options.limits);
+    const scored = await scoreAsks(req, { body, sequences, asks, wants, signal }, options);
     setIdentity(res, scored.loaded);
     const kl = compare(body, { sequences, asks, scored, ...senderOf(req) }, options);
     const rows = asks.map((ask, r) => ({ ...ask, values: valuesOf(scored, r) }));
-    const columns = answerColumns(rows, { wants: wantedOutputs(body), fill: body.fill });
+    const columns = answerColumns(rows, { wants, fill: body.fill });
     const { usage } = scored;
     const rest = {
       ...describeLoaded(scored.loaded),
@@ -47,13 +50,14 @@ interface Asked {
   body: LogprobsRequest;
   sequences: Sequences;
   asks: readonly RowAsk[];
+  wants: ReadonlySet<Output>;
   signal: AbortSignal;
 }
 
 async function scoreAsks(
   req: Request,
-  { body, sequences: { rows }, asks, signal }: Asked,
-  { lookup, scoring }: NativeOptions,
+  { body, sequences: { rows }, asks, wants, signal }: Asked,
+  { lookup, scoring, limits }: NativeOptions,
 ): Promise<Scored> {
   const model = await requestedModel(lookup, req.headers, body.model ?? undefined, signal);
   const request = {
@@ -63,6 +67,8 @@ async function scoreAsks(
     ...senderOf(req),
     pins: { revision: body.revision, tokenizerDigest: body.tokenizer_digest },
     asked: asks.map(({ asked }) => asked),
+    check: ({ session: { hiddenSize } }: LoadedModel) =>
+      checkValues(asks, { wants, hiddenSize }, limits),
   };
   return score(scoring, request, signal);
 }
@@ -73,20 +79,31 @@ function valuesOf({ rows }: Scored, r: number) {
   throw new AppError('INTERNAL', 'scoring: fewer results than rows');
 }
 
-function checkAnswer(
+/** A column has one width for all rows. */
+const widthsOf = (asks: readonly RowAsk[]) => ({
+  topK: asks.reduce((most, { asked }) => Math.max(most, asked.topK ?? 0), 0),
+  candidates: asks.reduce((most, { asked }) => Math.max(most, asked.candidates?.width ?? 0), 0),
+});
+
+function checkWidths(asks: readonly RowAsk[], { maxTopLogprobs }: NativeLimits): void {
+  const { topK, candidates } = widthsOf(asks);
+  if (topK > maxTopLogprobs) throw tooMany('top_k', maxTopLogprobs);
+  if (candidates > maxTopLogprobs) throw tooMany('candidate_ids', maxTopLogprobs);
+}
+
+/** Outputs with one value at a position. */
+const singles: readonly Output[] = ['logprobs', 'rank', 'entropy', 'logsumexp', 'tail'];
+
+function checkValues(
   asks: readonly RowAsk[],
-  { maxTopLogprobs, maxAnswerValues }: NativeLimits,
+  { wants, hiddenSize }: { wants: ReadonlySet<Output>; hiddenSize: number },
+  { maxAnswerValues }: NativeLimits,
 ): void {
-  let [positions, most, widest] = [0, 0, 0];
-  for (const { asked, places } of asks) {
-    const { topK = 0, candidates } = asked;
-    positions += places.length;
-    most = Math.max(most, topK);
-    widest = Math.max(widest, candidates?.width ?? 0);
-  }
-  if (most > maxTopLogprobs) throw tooMany('top_k', maxTopLogprobs);
-  if (widest > maxTopLogprobs) throw tooMany('candidate_ids', maxTopLogprobs);
-  const values = positions * (1 + 2 * most + widest); // a column has one width for all rows
+  const positions = asks.reduce((sum, { places }) => sum + places.length, 0);
+  const { topK, candidates } = widthsOf(asks);
+  const hidden = wants.has('hidden_states') ? hiddenSize : 0;
+  const width = singles.filter((output) => wants.has(output)).length;
+  const values = positions * (width + 2 * topK + candidates + hidden);
   if (values <= maxAnswerValues) return;
   const message = `${values} values, the limit is ${maxAnswerValues}`;
   throw new AppError('BODY_TOO_LARGE', `the answer would be too large: ${message}`);

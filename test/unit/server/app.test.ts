@@ -135,6 +135,22 @@ const table: BadInput[] = [
     code: 'BODY_TOO_LARGE',
   },
   {
+    name: 'hidden states past the limit',
+    body: {
+      model: 'rl/tiny',
+      input_ids: Array(6).fill(Array(50).fill(1)),
+      outputs: ['hidden_states'],
+    },
+    code: 'BODY_TOO_LARGE',
+    says: /600 values, the limit is 400/,
+  },
+  {
+    name: 'outputs past the limit together',
+    body: { model: 'rl/tiny', input_ids: [Array(201).fill(1)], outputs: ['entropy', 'logprobs'] },
+    code: 'BODY_TOO_LARGE',
+    says: /402 values, the limit is 400/,
+  },
+  {
     name: 'a model that is not cached',
     path: '/cache/rl/tiny2',
     method: 'GET',

@@ -73,6 +73,7 @@ describe('prepareModel', () => {
 
     assert.equal(summary.folder, path.join(goldenRoot, 'llama'));
     assert.equal(summary.vocabularySize, 256);
+    assert.equal(summary.hiddenSize, 64);
     assert.match(summary.identity.digest, /^sha256:[0-9a-f]{64}$/);
     assert.equal(summary.identity.revision, summary.identity.digest.slice(7, 19));
     assert.equal(summary.identity.architecture, 'LlamaForCausalLM');
