@@ -1,6 +1,7 @@
 // Whatever comes in: an answer below 500, soon, and a server that goes on. test/e2e/fuzz.test.ts sends more, to a real one.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { openApiDocument } from '../../server/api/openapi/document.ts';
 import { BigramModels } from '../support/bigram-model.ts';
@@ -90,6 +91,34 @@ describe('a server that is sent anything', () => {
         });
       }),
       { numRuns: 600 },
+    );
+  });
+
+  it('answers broken bodies in a content coding below 500, on every route', async () => {
+    await using kit = await startServerKit({ load: load() });
+    const good = Buffer.from(JSON.stringify({ input_ids: [[1, 2, 3]], prompt: [[1, 2, 3]] }));
+    const coded = fc.constantFrom(
+      { coding: 'gzip', bytes: gzipSync(good) },
+      { coding: 'deflate', bytes: deflateSync(good) },
+      { coding: 'br', bytes: brotliCompressSync(good) },
+      { coding: 'zstd', bytes: good },
+      { coding: 'gzip', bytes: gzipSync(Buffer.alloc(2 ** 22)) },
+    );
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(...posts),
+        coded,
+        broken,
+        async (path, { coding, bytes: whole }, { changes, cut }) => {
+          const bytes = Buffer.from(whole);
+          for (const [at, value] of changes) bytes[at % bytes.length] = value;
+          await assertAnswered(kit.url + path, {
+            headers: { 'content-type': 'application/json', 'content-encoding': coding },
+            body: bytes.subarray(0, bytes.length - cut),
+          });
+        },
+      ),
+      { numRuns: 400 },
     );
   });
 
