@@ -1,9 +1,5 @@
 // The table of commands: which module runs each. Help, shell completion and docs/cli.md are made from it.
-
-export interface Command {
-  usage: string;
-  main(env: NodeJS.ProcessEnv, argv: string[]): Promise<void>;
-}
+import type { Command } from './common/command.ts';
 
 export interface CommandEntry {
   summary: string;

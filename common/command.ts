@@ -1,5 +1,5 @@
 // A command of the command line, described once: its help, how its arguments are read, and what a shell completes come
-// from the same description. Pure.
+// from the same description.
 import { parseArgs } from 'node:util';
 import { AppError } from './errors.ts';
 
@@ -22,12 +22,34 @@ export interface CommandSpec {
   more?: string;
 }
 
+/** One subcommand of the binary. */
+export interface Command {
+  usage: string;
+  main: (env: NodeJS.ProcessEnv, argv: string[]) => Promise<void>;
+}
+
 export interface Arguments {
   positionals: string[];
   /** The last value of an option. */
   value(name: string): string | undefined;
   values(name: string): string[];
   has(name: string): boolean;
+}
+
+/** Runs with the arguments that stand in the description, or prints its help when that is asked for. */
+export function command(
+  spec: CommandSpec,
+  run: (args: Arguments, env: NodeJS.ProcessEnv) => Promise<void>,
+): Command {
+  const usage = helpText(spec);
+  return {
+    usage,
+    async main(env, argv) {
+      const args = readArguments(spec, argv);
+      if (args) await run(args, env);
+      else process.stdout.write(usage);
+    },
+  };
 }
 
 const help: OptionSpec = { short: 'h', help: 'this text' };

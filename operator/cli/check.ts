@@ -1,12 +1,6 @@
 // `refmodel check`: are manifests valid, and will their models fit?
 import { z } from 'zod';
-import {
-  type Arguments,
-  type CommandSpec,
-  helpText,
-  readArguments,
-  usageError,
-} from '../../common/command.ts';
+import { type Arguments, type CommandSpec, command, usageError } from '../../common/command.ts';
 import { parseConfig } from '../../common/config.ts';
 import { quantity } from '../../crds/common.ts';
 import { executionProviders, type GPUClass } from '../../crds/gpu-class.ts';
@@ -49,7 +43,7 @@ config.json is fetched. Ends with 1 when something is wrong or does not fit.`,
     json: jsonOption,
   },
 };
-export const usage = helpText(spec);
+export const { usage, main } = command(spec, run);
 
 interface Finding {
   /** "<namespace>/<name>", or the file that cannot be read. */
@@ -59,12 +53,7 @@ interface Finding {
   fit?: Fit;
 }
 
-export async function main(env: NodeJS.ProcessEnv, argv: string[]): Promise<void> {
-  const args = readArguments(spec, argv);
-  if (!args) {
-    process.stdout.write(usage);
-    return;
-  }
+async function run(args: Arguments, env: NodeJS.ProcessEnv): Promise<void> {
   if (args.positionals.length === 0) throw usageError('check', 'no manifest is given');
   const settings = await readSettings(args, env);
   const findings = await check(args.positionals, settings, endSignal());

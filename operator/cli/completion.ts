@@ -1,7 +1,7 @@
 // `refmodel completion`: what a shell completes, from the help of each command.
 
 import { commands } from '../../commands.ts';
-import { type CommandSpec, helpText, readArguments, usageError } from '../../common/command.ts';
+import { type Arguments, type CommandSpec, command, usageError } from '../../common/command.ts';
 
 const shells = ['bash', 'zsh', 'fish'] as const;
 type Shell = (typeof shells)[number];
@@ -16,14 +16,9 @@ const spec: CommandSpec = {
   fish  refmodel completion fish | source`,
   options: {},
 };
-export const usage = helpText(spec);
+export const { usage, main } = command(spec, run);
 
-export async function main(_env: NodeJS.ProcessEnv, argv: string[]): Promise<void> {
-  const args = readArguments(spec, argv);
-  if (!args) {
-    process.stdout.write(usage);
-    return;
-  }
+async function run(args: Arguments): Promise<void> {
   const shell = shells.find((name) => name === args.positionals[0]);
   if (!shell) throw usageError('completion', 'it takes bash, zsh or fish');
   const words = await Promise.all(

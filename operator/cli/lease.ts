@@ -1,11 +1,5 @@
 // `refmodel lease`: keeps models warm for a run.
-import {
-  type Arguments,
-  type CommandSpec,
-  helpText,
-  readArguments,
-  usageError,
-} from '../../common/command.ts';
+import { type Arguments, type CommandSpec, command, usageError } from '../../common/command.ts';
 import { connect, connectionOptions, endSignal, fullName, isTime } from './connection.ts';
 import type { Call, Source } from './source.ts';
 
@@ -21,14 +15,9 @@ sleep nor make room for others. Taking it again renews it.`,
   },
   more: 'Prints the answer of the gateway, which is JSON.',
 };
-export const usage = helpText(spec);
+export const { usage, main } = command(spec, run);
 
-export async function main(_env: NodeJS.ProcessEnv, argv: string[]): Promise<void> {
-  const args = readArguments(spec, argv);
-  if (!args) {
-    process.stdout.write(usage);
-    return;
-  }
+async function run(args: Arguments): Promise<void> {
   using source = await connect(args);
   const signal = endSignal();
   const call = callOf(args, source);

@@ -1,6 +1,6 @@
 // `refmodel status`: what the console shows, in the terminal.
 import { systemClock } from '../../common/clock.ts';
-import { type CommandSpec, helpText, readArguments } from '../../common/command.ts';
+import { type Arguments, type CommandSpec, command } from '../../common/command.ts';
 import { AppError } from '../../common/errors.ts';
 import type { ConsoleState } from '../gateway/console/contract.ts';
 import {
@@ -26,16 +26,11 @@ const spec: CommandSpec = {
   more: `MODEL is a name, or namespace/name. Over a cluster it asks a gateway by the proxy of the API server; where that is
 not allowed, it shows what the objects say, without waiting requests and memory.`,
 };
-export const usage = helpText(spec);
+export const { usage, main } = command(spec, run);
 
 const everyMs = 1000;
 
-export async function main(_env: NodeJS.ProcessEnv, argv: string[]): Promise<void> {
-  const args = readArguments(spec, argv);
-  if (!args) {
-    process.stdout.write(usage);
-    return;
-  }
+async function run(args: Arguments): Promise<void> {
   using source = await connect(args);
   const signal = endSignal();
   const names = args.positionals.map((name) => fullName(name, source));

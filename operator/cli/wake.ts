@@ -1,7 +1,7 @@
 // `refmodel wake`: loads a model before anybody asks for it, and tells how far that is.
 import { abortable, linkSignals, withTimeout } from '../../common/abort.ts';
 import { systemClock } from '../../common/clock.ts';
-import { type CommandSpec, helpText, readArguments, usageError } from '../../common/command.ts';
+import { type Arguments, type CommandSpec, command, usageError } from '../../common/command.ts';
 import { AppError } from '../../common/errors.ts';
 import { ProgressLine } from '../../common/progress-line.ts';
 import type { ConsoleModel } from '../gateway/console/contract.ts';
@@ -19,17 +19,12 @@ const spec: CommandSpec = {
     json: { help: 'print the state of the model as JSON once it is warm' },
   },
 };
-export const usage = helpText(spec);
+export const { usage, main } = command(spec, run);
 
 const everyMs = 500;
 const retryMs = 2000;
 
-export async function main(_env: NodeJS.ProcessEnv, argv: string[]): Promise<void> {
-  const args = readArguments(spec, argv);
-  if (!args) {
-    process.stdout.write(usage);
-    return;
-  }
+async function run(args: Arguments): Promise<void> {
   const [given, ...others] = args.positionals;
   const seconds = Number(args.value('timeout') ?? 1800);
   if (given === undefined || others.length > 0) throw usageError('wake', 'it takes one model');

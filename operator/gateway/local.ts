@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { ShutdownError } from '../../common/abort.ts';
 import { type Clock, systemClock } from '../../common/clock.ts';
-import { type CommandSpec, helpText, readArguments, usageError } from '../../common/command.ts';
+import { type Arguments, type CommandSpec, command, usageError } from '../../common/command.ts';
 import { parseConfig } from '../../common/config.ts';
 import { AppError } from '../../common/errors.ts';
 import { createApp, finish, type Listening, listen } from '../../common/http.ts';
@@ -55,7 +55,7 @@ a folder with ReferenceModel and GPUClass objects.`,
 HF_ENDPOINT, HF_HUB_OFFLINE and the variables of proxies are heeded too. In a terminal, downloads and
 conversions show how far they are. Logs go to stderr as JSON; REFMODEL_LOG_LEVEL=info says more.`,
 };
-export const usage = helpText(spec);
+export const { usage, main } = command(spec, serve);
 
 export const localConfig = z.object({
   REFMODEL_LOG_LEVEL: z
@@ -73,12 +73,8 @@ const scaleMs = 250;
 const drainTimeoutMs = 10_000;
 const graceMs = 10_000;
 
-export async function main(env: NodeJS.ProcessEnv, argv: string[]): Promise<void> {
-  const flags = readFlags(argv);
-  if (!flags) {
-    process.stdout.write(usage);
-    return;
-  }
+async function serve(args: Arguments, env: NodeJS.ProcessEnv): Promise<void> {
+  const flags = readFlags(args);
   const config = parseConfig(localConfig, env);
   const log = createLogger('local', config.REFMODEL_LOG_LEVEL, 2);
   const tracing = await startTracing('refmodel-gateway', env);
@@ -141,10 +137,7 @@ interface Flags {
   cache: string | undefined;
 }
 
-/** Undefined when help is asked for. */
-function readFlags(argv: string[]): Flags | undefined {
-  const args = readArguments(spec, argv);
-  if (!args) return undefined;
+function readFlags(args: Arguments): Flags {
   if (args.positionals.length === 0) throw usageError('local', 'no manifest is given');
   const port = args.value('port') ?? String(gatewayPort);
   if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) {

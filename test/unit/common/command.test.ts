@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type CommandSpec, helpText, readArguments } from '../../../common/command.ts';
+import {
+  type Arguments,
+  type CommandSpec,
+  command,
+  helpText,
+  readArguments,
+} from '../../../common/command.ts';
 
 const spec: CommandSpec = {
   name: 'bake',
@@ -37,8 +43,19 @@ describe('a command', () => {
     assert.equal(readArguments(spec, ['--heat', '1', '--heat', '2'])?.value('heat'), '2');
   });
 
-  it('is not run when help is asked for', () => {
-    assert.equal(readArguments(spec, ['-h']), undefined);
+  it('runs with its arguments, and not at all when help is asked for or it is given wrong', async () => {
+    const ran: Arguments[] = [];
+    const { main, usage } = command(spec, async (args) => void ran.push(args));
+
+    await main({}, ['apple']);
+    await main({}, ['-h']);
+    await assert.rejects(main({}, ['--cold']), { code: 'USAGE' });
+
+    assert.deepEqual(
+      ran.map(({ positionals }) => positionals),
+      [['apple']],
+    );
+    assert.equal(usage, helpText(spec));
   });
 
   for (const argv of [['--cold'], ['--heat'], ['--fast=yes']]) {
