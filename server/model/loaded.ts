@@ -1,7 +1,4 @@
 // A model in memory, as the front sees it: its session, the queue before it, and its texts.
-import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Clock } from '../../common/clock.ts';
 import type { Logger } from '../../common/log.ts';
 import type { CatalogModel } from '../contract.ts';
@@ -9,7 +6,7 @@ import { Texts } from '../text/texts.ts';
 import { type HalvingOptions, inHalves } from './batch/halving.ts';
 import { type BatchOptions, BatchQueue } from './batch/queue.ts';
 import type { Closable, Load } from './cache/model-cache.ts';
-import { isErrno } from './disk.ts';
+import { tokenizerDigest } from './checkpoint/tokenizer.ts';
 import type { LoadModel, RewardRow, ScoredRow, ScoreRow, Session } from './scoring.ts';
 
 export interface LoadedModel extends Closable {
@@ -67,21 +64,10 @@ export function loadForServing(load: LoadModel, options: LoadedOptions): Load<Lo
       memory: session.memory,
       ended: session.ended,
       close: () => session.close(),
-      tokenizerDigest: () => (digest ??= digestOf(join(folder, 'tokenizer.json'))),
+      tokenizerDigest: () => (digest ??= tokenizerDigest(folder)),
       texts,
     };
   };
-}
-
-async function digestOf(file: string): Promise<string | undefined> {
-  try {
-    return `sha256:${createHash('sha256')
-      .update(await readFile(file))
-      .digest('hex')}`;
-  } catch (err) {
-    if (isErrno(err, 'ENOENT')) return undefined;
-    throw err;
-  }
 }
 
 type Queues = Pick<LoadedModel, 'scores' | 'rewards'>;

@@ -78,10 +78,10 @@ export async function prepareModel(
   signal: AbortSignal,
 ): Promise<PreparedModel> {
   const origin = await openOrigin(model, options, signal);
-  const { folder, config } = await readConfig(origin.source);
+  const { config } = await readConfig(origin.source);
   const blueprint = blueprintFor(model, config);
   const target = targetOf(model, config, options.provider);
-  const work = { model, origin, folder, blueprint, target, options };
+  const work = { model, origin, blueprint, target, options };
   const found = await (model.quantization === 'None'
     ? prepareWhole(work, signal)
     : prepareConverted(work, signal));
@@ -97,7 +97,7 @@ export async function prepareModel(
     weights: found.weights,
     maxChunkRows: chunkRowsFor({ vocabularySize, provider, maxBatchTokens }),
     summary: {
-      folder,
+      folder: origin.source,
       vocabularySize,
       hiddenSize: blueprint.decoder.hidden,
       pageTokens: pageTokensOf(blueprint.decoder, target),
@@ -142,7 +142,6 @@ function blueprintFor(model: CatalogModel, config: unknown): NamedBlueprint {
 interface Work {
   readonly model: CatalogModel;
   readonly origin: Origin;
-  readonly folder: string;
   readonly blueprint: NamedBlueprint;
   readonly target: Target;
   readonly options: PrepareOptions;
@@ -202,14 +201,14 @@ async function make(
   made: { opened: Opened | undefined; digest: string; file: string },
   signal: AbortSignal,
 ): Promise<Artifact> {
-  const { blueprint, model, options, folder } = work;
+  const { blueprint, model, options, origin } = work;
   const { sources } = made.opened ?? (await openWeights(work, signal));
   const meter = new Meter('Converting', 2 * storedBytes(sources), options.report);
   meter.add(storedBytes(sources)); // read for its digest, here or by the hub
   const plan = planTensors(blueprint, sources, model.quantization);
   const metadata = { recipe, quantization: model.quantization, source: made.digest };
   const { size } = layOutArtifact(made.file, plan, metadata);
-  const readings = await readingsFor(folder, blueprint);
+  const readings = await readingsFor(origin.source, blueprint);
   const request = {
     bytes: size,
     isWhole: async (file: string) =>

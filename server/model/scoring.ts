@@ -1,5 +1,7 @@
 // The words that front and runner share: what is asked of a loaded model, and what comes back.
+
 import type { CatalogModel, ModelState } from '../contract.ts';
+import type { VolumePath } from './checkpoint/inside.ts';
 import type { Bytes } from './memory.ts';
 import type { Report } from './progress.ts';
 
@@ -106,7 +108,7 @@ export interface Session {
   /** What the runner took while it loaded: weights, tables, and a first pass. More than an empty runner has. */
   readonly memory: Bytes;
   /** Folder of the checkpoint, for the tokenizer. */
-  readonly folder: string;
+  readonly folder: VolumePath;
   /**
    * One pass over the model. The caller keeps its tokens within the model's maxBatchTokens, as `PassDraft` counts them.
    * Rejects with RUNNER_DIED when the process ends first. Cannot be cancelled once it runs.

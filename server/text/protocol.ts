@@ -1,5 +1,6 @@
 // What the front asks of the thread that knows the texts of a model, and what comes back. Types only.
 import type { ErrorCode } from '../../common/errors.ts';
+import type { VolumePath } from '../model/checkpoint/inside.ts';
 
 /** As chat APIs have it: `role`, `content`, and whatever else the template of the model reads. */
 export type ChatMessage = Readonly<Record<string, unknown>>;
@@ -63,7 +64,7 @@ export type TextCall = {
   [M in TextMethod]: {
     readonly id: number;
     /** Of the checkpoint. */
-    readonly folder: string;
+    readonly folder: VolumePath;
     readonly method: M;
     readonly params: TextCalls[M]['params'];
   };

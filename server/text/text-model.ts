@@ -1,6 +1,7 @@
 // Texts of one checkpoint ↔ token ids, by its own tokenizer and chat template. Runs in a thread: long texts take long.
 import type { Tokenizer } from '@huggingface/tokenizers';
 import { AppError } from '../../common/errors.ts';
+import type { VolumePath } from '../model/checkpoint/inside.ts';
 import {
   readChatTemplate,
   readTokenizer,
@@ -30,7 +31,7 @@ export class TextModel implements TextMethods {
   }
 
   /** Rejects with TOKENIZER_UNAVAILABLE. */
-  static async open(folder: string): Promise<TextModel> {
+  static async open(folder: VolumePath): Promise<TextModel> {
     try {
       const [tokenizer, config, template] = await Promise.all([
         readTokenizer(folder),

@@ -6,11 +6,12 @@ import type { Clock } from '../../common/clock.ts';
 import { AppError } from '../../common/errors.ts';
 import type { Logger } from '../../common/log.ts';
 import { moduleWorker } from '../../common/module.ts';
+import type { VolumePath } from '../model/checkpoint/inside.ts';
 import type { TextAnswer, TextCalls, TextMethod } from './protocol.ts';
 
 export interface TextsOptions {
   /** Of the checkpoint. */
-  folder: string;
+  folder: VolumePath;
   /** Time that a call may take: a template may never end. Milliseconds. */
   limitMs: number;
   clock: Clock;

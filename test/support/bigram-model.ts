@@ -11,6 +11,7 @@ import type {
   ScoreRow,
   Session,
 } from '../../server/model/scoring.ts';
+import { volumeOf } from './volume.ts';
 
 export const vocabularySize = 64;
 
@@ -155,7 +156,7 @@ export class BigramModels {
       ...(fidelity && { fidelity }),
       weightBytes,
       memory: { host: weightBytes, device: 0 },
-      folder,
+      folder: volumeOf(folder),
       passes,
       get isOpen() {
         return isOpen;

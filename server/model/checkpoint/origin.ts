@@ -7,7 +7,7 @@ import { downloadSnapshot } from '../hub/snapshot.ts';
 import { atBoundedRate, type Report } from '../progress.ts';
 import type { Store } from '../store/store.ts';
 import { digestOf } from './digest.ts';
-import type { VolumePath } from './source.ts';
+import type { VolumePath } from './inside.ts';
 
 export interface OriginOptions {
   readonly cacheDir: string;

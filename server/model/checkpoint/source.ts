@@ -1,18 +1,11 @@
 // Finds the files of a checkpoint on a volume and proves that they are there, inside it and whole.
 // Knows Hugging Face's file names; does not know what the tensors mean.
-import { constants } from 'node:fs';
-import { access, readdir, readFile, realpath, stat } from 'node:fs/promises';
+import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { AppError } from '../../../common/errors.ts';
+import { fileInside, missing, reach, resolveInside, type VolumePath } from './inside.ts';
 import { corrupt, readSafetensors, type StoredTensor } from './safetensors.ts';
-
-export interface VolumePath {
-  /** The mounted volume. */
-  readonly root: string;
-  /** Folder in it, relative. */
-  readonly path: string;
-}
 
 export interface Checkpoint {
   /** Absolute, links resolved. */
@@ -119,38 +112,6 @@ async function readShards(
   return tensors;
 }
 
-/** As resolveInside, for a file that can be read: opening a pipe would wait until someone writes into it. */
-async function fileInside(root: string, file: string): Promise<string> {
-  const real = await resolveInside(root, file);
-  if (!(await reach(real, stat)).isFile()) throw missing(`${file} is not a file`);
-  await reach(real, (at) => access(at, constants.R_OK));
-  return real;
-}
-
-/** `file` with links resolved. Throws PATH_ESCAPES_VOLUME when it, or what it links to, is not under `root`. */
-async function resolveInside(root: string, file: string): Promise<string> {
-  assertInside(root, file);
-  const real = await reach(file, (at) => realpath(at));
-  assertInside(root, real);
-  return real;
-}
-
-function assertInside(root: string, file: string): void {
-  const relative = path.relative(root, file);
-  if (relative.split(path.sep)[0] === '..' || path.isAbsolute(relative)) {
-    throw new AppError('PATH_ESCAPES_VOLUME', `reading the model: ${file} is outside ${root}`);
-  }
-}
-
-/** What `look` finds at `file`. Throws MODEL_FILES_MISSING with what the file system says. */
-async function reach<T>(file: string, look: (file: string) => Promise<T>): Promise<T> {
-  try {
-    return await look(file);
-  } catch (err: unknown) {
-    throw missing(err instanceof Error ? err.message : String(err), err);
-  }
-}
-
 async function readJson(file: string): Promise<unknown> {
   const text = await readFile(file, 'utf8');
   try {
@@ -165,6 +126,3 @@ function withoutWeights(folder: string, names: ReadonlySet<string>): AppError {
   const found = pickles.length > 0 ? `, and pickle files are not read (${pickles.join(', ')})` : '';
   return missing(`${folder} has neither ${weightsName} nor ${indexName}${found}`);
 }
-
-const missing = (problem: string, cause?: unknown): AppError =>
-  new AppError('MODEL_FILES_MISSING', `reading the model: ${problem}`, { cause });

@@ -1,6 +1,7 @@
 // What models read when they are calibrated and compared: a shipped text in the model's own tokens.
 import type { Blueprint } from '../../onnx/arch/blueprint.ts';
 import { calibrationText } from '../../quant/calibration.ts';
+import type { VolumePath } from '../checkpoint/inside.ts';
 import { countParameters } from '../checkpoint/tensors.ts';
 import { readTokenizer } from '../checkpoint/tokenizer.ts';
 
@@ -21,7 +22,7 @@ const pieceCharacters = 1000;
 
 /** Without a tokenizer that fits the model, the probe is tokens at random, the same at each call. */
 export async function readingsFor(
-  folder: string,
+  folder: VolumePath,
   blueprint: Pick<Blueprint, 'task' | 'vocabularySize' | 'contextTokens' | 'tensors'>,
 ): Promise<Readings> {
   const { vocabularySize, contextTokens, tensors } = blueprint;

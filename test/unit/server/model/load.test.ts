@@ -52,7 +52,7 @@ describe('loadModel', () => {
       ['admit', weights],
       ['reserve', weights],
     ]);
-    assert.equal(session.folder, path.join(goldenRoot, 'llama'));
+    assert.deepEqual(session.folder, { root: goldenRoot, path: 'llama' });
     assert.equal(session.identity.quantization, 'None');
     assert.ok(session.memory.host > 0, 'it takes no memory');
     assert.equal(row?.logprobs.length, 2);

@@ -71,7 +71,7 @@ describe('prepareModel', () => {
 
     const { summary } = await prepare(cache);
 
-    assert.equal(summary.folder, path.join(goldenRoot, 'llama'));
+    assert.deepEqual(summary.folder, { root: goldenRoot, path: 'llama' });
     assert.equal(summary.vocabularySize, 256);
     assert.equal(summary.hiddenSize, 64);
     assert.match(summary.identity.digest, /^sha256:[0-9a-f]{64}$/);

@@ -7,6 +7,7 @@ import golden from '../../../../examples/models/tiny-python-llama/golden.json' w
 };
 import { TextModel } from '../../../../server/text/text-model.ts';
 import { chatFolder } from '../../../support/text-kit.ts';
+import { volumeOf } from '../../../support/volume.ts';
 
 const tiny = 'examples/models/tiny-python-llama';
 const encode = (model: TextModel, text: string, addSpecialTokens: boolean, maxTokens = 1000) =>
@@ -15,7 +16,7 @@ const options = { addGenerationPrompt: false, continueFinalMessage: false, varia
 
 describe('the texts of a model', () => {
   it('are the ids that the model was trained on, there and back', async () => {
-    const model = await TextModel.open(tiny);
+    const model = await TextModel.open(volumeOf(tiny));
 
     for (const { input_ids, text } of golden.rows) {
       assert.deepEqual(encode(model, `<bos>${text}`, false), input_ids);
@@ -26,7 +27,7 @@ describe('the texts of a model', () => {
 
   it('begin with one first token, whoever wrote it', async () => {
     using folder = await chatFolder();
-    const model = await TextModel.open(folder.path);
+    const model = await TextModel.open(volumeOf(folder.path));
     const bare = encode(model, 'def', false);
 
     assert.deepEqual(encode(model, 'def', true), [1, ...bare]);
@@ -45,9 +46,9 @@ describe('the texts of a model', () => {
       const names = { bos_token: '<bos>', eos_token: { content: '<eos>' } };
       const text = JSON.stringify({ ...names, ...config });
       await writeFile(join(folder.path, 'tokenizer_config.json'), text);
-      return encode(await TextModel.open(folder.path), 'def', true);
+      return encode(await TextModel.open(volumeOf(folder.path)), 'def', true);
     };
-    const bare = encode(await TextModel.open(folder.path), 'def', false);
+    const bare = encode(await TextModel.open(volumeOf(folder.path)), 'def', false);
 
     assert.deepEqual(await ids({}), [1, ...bare]);
     assert.deepEqual(await ids({ add_bos_token: false }), bare);
@@ -56,13 +57,13 @@ describe('the texts of a model', () => {
 
   it('keep a second first token that the text itself has', async () => {
     using folder = await chatFolder();
-    const model = await TextModel.open(folder.path);
+    const model = await TextModel.open(volumeOf(folder.path));
 
     assert.deepEqual(encode(model, '<bos><bos>', true), [1, 1]);
   });
 
   it('show single tokens, special ones too, and their names', async () => {
-    const model = await TextModel.open(tiny);
+    const model = await TextModel.open(volumeOf(tiny));
     const ids = [1, ...encode(model, ' return', false)];
 
     assert.deepEqual(model.tokens({ ids }), ['<bos>', ' return']);
@@ -72,7 +73,7 @@ describe('the texts of a model', () => {
   });
 
   it('are refused unread when they cannot be short enough', async () => {
-    const model = await TextModel.open(tiny);
+    const model = await TextModel.open(volumeOf(tiny));
     const text = 'x'.repeat(1_000_000);
 
     assert.throws(() => encode(model, text, false, 10), { code: 'SEQUENCE_TOO_LONG' });
@@ -80,7 +81,10 @@ describe('the texts of a model', () => {
 
   it('come with the configuration and the template of the tokenizer', async () => {
     using folder = await chatFolder('template');
-    const [plain, chatty] = [await TextModel.open(tiny), await TextModel.open(folder.path)];
+    const [plain, chatty] = [
+      await TextModel.open(volumeOf(tiny)),
+      await TextModel.open(volumeOf(folder.path)),
+    ];
 
     assert.equal(plain.describe()['eos_token'], '<eos>');
     assert.equal('chat_template' in plain.describe(), false);
@@ -88,5 +92,5 @@ describe('the texts of a model', () => {
   });
 
   it('are not to be had without a tokenizer', () =>
-    assert.rejects(TextModel.open('/nowhere'), { code: 'TOKENIZER_UNAVAILABLE' }));
+    assert.rejects(TextModel.open(volumeOf('/nowhere')), { code: 'TOKENIZER_UNAVAILABLE' }));
 });

@@ -6,10 +6,11 @@ import { Texts } from '../../../../server/text/texts.ts';
 import { FakeClock } from '../../../support/clock.ts';
 import { forever } from '../../../support/scoring-kit.ts';
 import { chatFolder } from '../../../support/text-kit.ts';
+import { volumeOf } from '../../../support/volume.ts';
 
 const tiny = 'examples/models/tiny-python-llama';
 const open = (folder: string, clock = systemClock) =>
-  new Texts({ folder, limitMs: 60_000, clock, log: silentLogger });
+  new Texts({ folder: volumeOf(folder), limitMs: 60_000, clock, log: silentLogger });
 const decode = { rows: [[1, 2]], skipSpecialTokens: false };
 
 describe('Texts', () => {

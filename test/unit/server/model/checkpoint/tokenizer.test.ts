@@ -8,6 +8,7 @@ import {
   readTokenizer,
   readTokenizerConfig,
 } from '../../../../../server/model/checkpoint/tokenizer.ts';
+import { volumeOf } from '../../../../support/volume.ts';
 
 const tiny = 'examples/models/tiny-python-llama';
 
@@ -22,14 +23,14 @@ async function withCopy(files: Record<string, string>, use: (folder: string) => 
 describe('readTokenizer', () => {
   it('does without tokenizer_config.json', () =>
     withCopy({}, async (folder) => {
-      assert.equal((await readTokenizer(folder)).token_to_id('<bos>'), 1);
-      assert.deepEqual(await readTokenizerConfig(folder), {});
+      assert.equal((await readTokenizer(volumeOf(folder))).token_to_id('<bos>'), 1);
+      assert.deepEqual(await readTokenizerConfig(volumeOf(folder)), {});
     }));
 
   it('rejects where tokenizer.json is missing or broken', async () => {
-    await assert.rejects(readTokenizer('/nowhere'));
+    await assert.rejects(readTokenizer(volumeOf('/nowhere')));
     await withCopy({ 'tokenizer.json': '{"model":' }, (folder) =>
-      assert.rejects(readTokenizer(folder)),
+      assert.rejects(readTokenizer(volumeOf(folder))),
     );
   });
 });
@@ -46,7 +47,7 @@ describe('readChatTemplate', () => {
       [{ ...config, ...wrapped, ...own }, 'of its own'],
     ] as const) {
       await withCopy(files, async (folder) => {
-        assert.equal(await readChatTemplate(folder), want);
+        assert.equal(await readChatTemplate(volumeOf(folder)), want);
       });
     }
   });
