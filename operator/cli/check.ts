@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { type Arguments, type CommandSpec, command, usageError } from '../../common/command.ts';
 import { parseConfig } from '../../common/config.ts';
+import { AppError } from '../../common/errors.ts';
 import { quantity } from '../../crds/common.ts';
 import { executionProviders, type GPUClass } from '../../crds/gpu-class.ts';
 import type { ReferenceModel } from '../../crds/reference-model.ts';
@@ -89,11 +90,15 @@ async function readSettings(args: Arguments, env: NodeJS.ProcessEnv): Promise<Se
   return {
     gpuClass: memory === undefined ? undefined : { executionProvider: provider.data, memory },
     volumes: await readVolumes(args.values('volume')),
-    hub: hubSettings(parseConfig(z.object(hubVariables), env)),
+    hub: hubSettings(parseConfig(z.object(hubVariables), hubEnv(env))),
     parameters,
     asksFit: !args.has('no-fit'),
   };
 }
+
+/** What else the shell has set is for other commands. */
+const hubEnv = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
+  Object.fromEntries(Object.keys(hubVariables).map((name) => [name, env[name]]));
 
 /** One finding for each model, and one for each file that cannot be read. */
 export async function check(
@@ -112,6 +117,12 @@ export async function check(
     } catch (err) {
       findings.push({ name: path, verdict: 'invalid', message: reasonOf(err).message });
     }
+  }
+  if (models.length + findings.length === 0) {
+    throw new AppError(
+      'MANIFEST_INVALID',
+      'reading the manifests: there is no ReferenceModel in them',
+    );
   }
   for (const model of models) findings.push(await checkModel(model, classes, settings, signal));
   return findings;

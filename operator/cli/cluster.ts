@@ -13,7 +13,7 @@ import { type KubeObject, type Resource, resources } from '../kube/resources.ts'
 import { Transport } from '../kube/transport.ts';
 import { adminPort } from '../pool.ts';
 import { stateOfObjects } from './objects.ts';
-import { failureIn, type Source, type SourceOptions, timeoutMs } from './source.ts';
+import { failureIn, type Source, type SourceOptions, timeoutMs, withoutToken } from './source.ts';
 
 /** Rights or a NetworkPolicy may keep us from a gateway: then objects must do. Milliseconds. */
 const consoleTimeoutMs = 5000;
@@ -66,7 +66,9 @@ export function clusterSource({ namespace, context, system, clock }: SourceOptio
 
 /** A gateway's answer comes in the message of the API server's. */
 function inItsWords(err: KubernetesApiError): AppError {
-  return failureIn(err.message.slice(err.message.indexOf('{'))) ?? err;
+  const told = failureIn(err.message.slice(err.message.indexOf('{')));
+  if (told?.code !== 'UNAUTHENTICATED') return told ?? err;
+  return new AppError(told.code, `${told.message}; ${withoutToken} with --url and --token-file`);
 }
 
 async function all<T extends KubeObject>(

@@ -21,12 +21,18 @@ export interface Call {
 
 export interface SourceOptions {
   url: string | undefined;
+  /** For a gateway at `url`. */
+  token: string | undefined;
   namespace: string | undefined;
   context: string | undefined;
   /** Where the gateways run. */
   system: string;
   clock: Clock;
 }
+
+/** Why a token is of no use without an address. */
+export const withoutToken =
+  'the proxy of the API server hands no token on; forward a port of a gateway, and give its address';
 
 /** Loads take minutes. Milliseconds. */
 export const timeoutMs = 30 * 60_000;
@@ -40,11 +46,14 @@ export async function openSource(options: SourceOptions): Promise<Source> {
 
 const failure = z.object({ error: z.object({ code: z.string(), message: z.string() }) });
 
-function urlSource(url: string, { namespace = 'default' }: SourceOptions): Source {
+function urlSource(url: string, { namespace = 'default', token }: SourceOptions): Source {
   const base = url.replace(/\/+$/, '');
   async function send({ method, path, body }: Call, signal: AbortSignal): Promise<unknown> {
-    const headers = { 'content-type': 'application/json' };
-    const init = { method, signal, ...(body && { headers, body: JSON.stringify(body) }) };
+    const headers = {
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+      ...(body && { 'content-type': 'application/json' }),
+    };
+    const init = { method, signal, headers, ...(body && { body: JSON.stringify(body) }) };
     const answer = await fetch(base + path, init).catch((cause: unknown) => {
       signal.throwIfAborted();
       throw new AppError('UPSTREAM_FAILED', `asking ${base}: nobody answers there`, { cause });

@@ -24,6 +24,12 @@ export interface Manifests {
 type Place = string;
 
 const extensions = /\.(ya?ml|json)$/;
+/** What `kubectl get -o yaml` prints. */
+const list = z.object({
+  apiVersion: z.literal('v1'),
+  kind: z.literal('List'),
+  items: z.array(z.unknown()),
+});
 const envelope = z.object({ apiVersion: z.string(), kind: z.string() });
 
 /**
@@ -45,7 +51,8 @@ export function parseManifests(file: string, text: string, manifests: Manifests)
   for (const [index, document] of documents.entries()) {
     const place = `${file}, document ${index + 1}`;
     const value = valueOf(document, place);
-    if (value !== null && value !== undefined) addObject(value, place, manifests);
+    if (value === null || value === undefined) continue;
+    for (const object of objectsIn(value)) addObject(object, place, manifests);
   }
 }
 
@@ -71,6 +78,9 @@ function valueOf(document: Document, place: Place): unknown {
     throw invalid(place, messageOf(cause), cause);
   }
 }
+
+/** Of a document: itself, or those in the List that it is. */
+const objectsIn = (value: unknown): unknown[] => list.safeParse(value).data?.items ?? [value];
 
 function addObject(value: unknown, place: Place, manifests: Manifests): void {
   const { data: head } = envelope.safeParse(value);

@@ -70,4 +70,8 @@ describe('checking manifests', () => {
     assert.equal(finding?.verdict, 'unknown');
     assert.match(finding?.message ?? '', /MODEL_FILES_MISSING/);
   });
+
+  it('is wrong use where there is no model to check', async () => {
+    await assert.rejects(checked([small('4Gi')]), { code: 'MANIFEST_INVALID' });
+  });
 });

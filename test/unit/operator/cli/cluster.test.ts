@@ -34,6 +34,7 @@ describe('a cluster as a source', () => {
   const open = (clock: Clock = systemClock) =>
     clusterSource({
       url: undefined,
+      token: undefined,
       namespace: undefined,
       context: undefined,
       system: 'refmodel-system',
@@ -130,6 +131,20 @@ describe('a cluster as a source', () => {
 
     await assert.rejects(put('rl/tiny'), { code: 'MODEL_NOT_FOUND', message: 'gone' });
     await assert.rejects(put('rl/other'), { code: 'KUBERNETES_API', message: /forbidden/ });
+    answers.clear();
+  });
+
+  it('says how to come with a token where a gateway wants one', async () => {
+    answers.set(`${proxied}/refmodel-gateway:80/proxy/cache/rl/guarded`, {
+      status: 401,
+      body: { error: { code: 'UNAUTHENTICATED', message: 'a token is wanted' } },
+    });
+    using source = open();
+
+    await assert.rejects(source.send({ method: 'PUT', path: '/cache/rl/guarded' }, never), {
+      code: 'UNAUTHENTICATED',
+      message: /^a token is wanted; .*--token-file/,
+    });
     answers.clear();
   });
 });

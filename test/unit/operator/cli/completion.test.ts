@@ -49,6 +49,7 @@ describe('shell completion', () => {
       '--url',
       '--namespace',
       '--context',
+      '--token-file',
       '--system-namespace',
       '--watch',
       '--exit-code',

@@ -18,4 +18,8 @@ describe('what a command asks', () => {
     assert.equal(fullName('tiny', named), 'rl/tiny');
     assert.equal(fullName('a/b', named), 'a/b');
   });
+
+  it('gets a token by an address only, since the API server hands none on', async () => {
+    await assert.rejects(source('--token-file', 'x'), { code: 'USAGE' });
+  });
 });

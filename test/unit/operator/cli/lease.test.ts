@@ -6,6 +6,7 @@ import { callOf } from '../../../../operator/cli/lease.ts';
 import { openSource } from '../../../../operator/cli/source.ts';
 
 const source = await openSource({
+  token: undefined,
   url: 'http://127.0.0.1:1',
   namespace: 'rl',
   context: undefined,

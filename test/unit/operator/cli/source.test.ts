@@ -13,14 +13,22 @@ const refused = JSON.stringify({ error: { code: 'QUEUE_FULL', message: 'too many
 
 describe('a gateway by its address', () => {
   const asked: string[] = [];
+  const tokens: (string | undefined)[] = [];
   const server = createServer((req: IncomingMessage, res) => {
     asked.push(`${req.method} ${req.url}`);
+    tokens.push(req.headers.authorization);
     const isState = req.url === '/console/state';
     res.statusCode = isState ? 200 : 503;
     if (isState) res.end(state);
     else res.end(req.url === '/refused' ? refused : 'not ours');
   });
-  const options = { namespace: undefined, context: undefined, system: 'x', clock: systemClock };
+  const options = {
+    namespace: undefined,
+    token: undefined,
+    context: undefined,
+    system: 'x',
+    clock: systemClock,
+  };
   const source = () => {
     const { port } = server.address() as AddressInfo;
     return openSource({ ...options, url: `http://127.0.0.1:${port}/` });
@@ -43,6 +51,16 @@ describe('a gateway by its address', () => {
       refusal('x', 500, '{"error":{"code":"nope","message":"x"}}').code,
       'UPSTREAM_FAILED',
     );
+  });
+
+  it('gets the token that is given, and none otherwise', async () => {
+    const { port } = server.address() as AddressInfo;
+    const known = await openSource({ ...options, url: `http://127.0.0.1:${port}`, token: 'a.b.c' });
+
+    await known.state(never);
+    await (await source()).state(never);
+
+    assert.deepEqual(tokens.slice(-2), ['Bearer a.b.c', undefined]);
   });
 
   it('says when nobody answers', async () => {

@@ -47,6 +47,22 @@ describe('manifests', () => {
     assert.equal(parse(JSON.stringify(json)).models.length, 1);
   });
 
+  it('reads the List that kubectl prints', () => {
+    const items = ['a', 'b'].map((name) => ({
+      apiVersion: 'refmodel.dev/v1alpha1',
+      kind: 'ReferenceModel',
+      metadata: { name },
+      spec: { model: { persistentVolumeClaim: { claimName: 'm' } } },
+    }));
+
+    const { models } = parse(JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
+
+    assert.deepEqual(
+      models.map(({ metadata }) => metadata.name),
+      ['a', 'b'],
+    );
+  });
+
   it('ignores other kinds with a note that says where', () => {
     const { models, notes } = parse(`${document('a')}---\napiVersion: v1\nkind: ConfigMap\n`);
 
