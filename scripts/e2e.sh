@@ -91,6 +91,11 @@ spec:
 YAML
 }
 
+make_monitoring_kinds() { # of the Prometheus operator
+  test/cluster/monitoring-crds.sh | kubectl apply --server-side -f -
+  kubectl wait --for=condition=Established crd --all
+}
+
 make_namespaces() { # and the pod that the requests come from
   kubectl apply -f - <<YAML
 apiVersion: v1
@@ -124,9 +129,16 @@ network_policies() {
     --set-json 'networkPolicies.hub={"to":[{"podSelector":{"matchLabels":{"app":"hub"}}}],"ports":[{"port":8080}]}'
 }
 
+# Metrics are for pods that say so.
+monitoring() {
+  [ -n "$work" ] || return 0
+  printf '%s\n' --set monitoring.monitors.enabled=true \
+    --set-json 'networkPolicies.metrics=[{"namespaceSelector":{},"podSelector":{"matchLabels":{"app":"prometheus"}}}]'
+}
+
 install_chart() {
   local settings
-  mapfile -t settings < <(network_policies)
+  mapfile -t settings < <(network_policies; monitoring)
   "${cluster[@]}" helm upgrade --install refmodel charts/refmodel --namespace refmodel-system \
     --set "image.repository=${image%:*}" --set "image.tag=${image##*:}" "${settings[@]}" --wait --timeout 120s
 }
@@ -144,10 +156,12 @@ else
   make_previous
 fi
 make_namespaces
-[ -z "$work" ] || make_volume
+[ -z "$work" ] || { make_volume; make_monitoring_kinds; }
 install_chart
 kubectl wait --for=condition=Ready pod/client -n "$namespace" --timeout=60s
 REFMODEL_E2E_NAMESPACE=$namespace "${cluster[@]}" node "${test_flags[@]}" test/e2e/story.test.ts
+REFMODEL_E2E_NAMESPACE=$namespace PATH=$PATH:$(test/prometheus.sh) \
+  "${cluster[@]}" node "${test_flags[@]}" test/e2e/command-line.test.ts test/e2e/monitors.test.ts
 REFMODEL_E2E_NAMESPACE=$namespace REFMODEL_E2E_IMAGE=$image REFMODEL_E2E_NETWORK_POLICIES=${work:+enforced} \
   "${cluster[@]}" node "${test_flags[@]}" test/e2e/security.test.ts
 REFMODEL_E2E_NAMESPACE=$namespace REFMODEL_E2E_APISERVER_PID=$(api_server) \

@@ -2,12 +2,7 @@
 // wakes and forwards, a server that converts, loads and scores, an operator that hears of it from that gateway. The
 // Kubernetes API and its pods are played. Needs prometheus: scripts/e2e.sh gets it.
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseConfig } from '../../common/config.ts';
@@ -21,6 +16,7 @@ import { readyPod } from '../support/facts.ts';
 import { endpoint, startGateway, type TestGateway } from '../support/gateway-kit.ts';
 import { clientOf } from '../support/kube-kit.ts';
 import { KubeServer } from '../support/kube-server.ts';
+import { startPrometheus, whyNoPrometheus } from '../support/prometheus.ts';
 import { checkpoint, startServerProcess } from '../support/server-process.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
@@ -31,21 +27,11 @@ const { panels } = JSON.parse(
   readFileSync('charts/refmodel/files/dashboard.json', 'utf8'),
 ) as Dashboard;
 
-const hasPrometheus = spawnSync('prometheus', ['--version']).status === 0;
 const host = '127.0.0.1';
 
 /** As Grafana fills in its variables. */
 const filledIn = (expr: string): string =>
   expr.replaceAll('$__rate_interval', '30s').replaceAll('$model', '.*');
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, host);
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  assert.ok(typeof address === 'object' && address);
-  return address.port;
-}
 
 /** The operator, in this process; its pods and objects are those of the test. */
 async function startOperator(server: KubeServer) {
@@ -74,7 +60,7 @@ async function startOperator(server: KubeServer) {
   };
 }
 
-describe('the dashboard', { skip: !hasPrometheus && 'no prometheus' }, () => {
+describe('the dashboard', { skip: whyNoPrometheus }, () => {
   const folder = temporaryFolder();
   const stop = new AbortController();
   let api: KubeServer;
@@ -82,9 +68,8 @@ describe('the dashboard', { skip: !hasPrometheus && 'no prometheus' }, () => {
   let gateway: TestGateway;
   let admin: Listening;
   let operator: Awaited<ReturnType<typeof startOperator>>;
-  let prometheus: ChildProcess;
+  let prometheus: Awaited<ReturnType<typeof startPrometheus>>;
   let working: Promise<void>;
-  let url = '';
 
   before(async () => {
     api = await KubeServer.start();
@@ -107,13 +92,14 @@ describe('the dashboard', { skip: !hasPrometheus && 'no prometheus' }, () => {
       ports: [{ port: admin.port }],
     });
     operator = await startOperator(api);
-    prometheus = await startPrometheus();
+    prometheus = await startScraping();
+    await sleep(3000); // what has not happened yet is seen at zero first
     working = work();
   });
   after(async () => {
     stop.abort();
     await working;
-    prometheus.kill();
+    prometheus.child.kill();
     await gateway.gateway.close([gateway.traffic, admin], 0);
     await operator.end();
     await pod[Symbol.asyncDispose]();
@@ -121,31 +107,17 @@ describe('the dashboard', { skip: !hasPrometheus && 'no prometheus' }, () => {
     folder[Symbol.dispose]();
   });
 
-  async function startPrometheus(): Promise<ChildProcess> {
+  function startScraping() {
     const targets = {
       gateway: `${host}:${admin.port}`,
       operator: `${host}:${operator.port}`,
       models: new URL(pod.url).host,
     };
-    const file = join(folder.path, 'prometheus.json');
     const scrapes = Object.entries(targets).map(([name, target]) => ({
       job_name: `refmodel-${name}`,
       static_configs: [{ targets: [target], labels: { namespace: 'rl', pod: `${name}-0` } }],
     }));
-    const config = { global: { scrape_interval: '1s' }, scrape_configs: scrapes };
-    await writeFile(file, JSON.stringify(config));
-    const listenOn = `${host}:${await freePort()}`;
-    url = `http://${listenOn}`;
-    const flags = [
-      `--config.file=${file}`,
-      `--storage.tsdb.path=${join(folder.path, 'tsdb')}`,
-      `--web.listen-address=${listenOn}`,
-      '--log.level=error',
-    ];
-    const child = spawn('prometheus', flags, { stdio: ['ignore', 'ignore', 'inherit'] });
-    await until(async () => (await fetch(`${url}/-/ready`)).ok);
-    await sleep(3000); // what has not happened yet is seen at zero first
-    return child;
+    return startPrometheus(folder.path, scrapes);
   }
 
   /** Requests until the end, good and bad; now and then their pod is away, so that they are held. */
@@ -190,7 +162,9 @@ describe('the dashboard', { skip: !hasPrometheus && 'no prometheus' }, () => {
 
   /** Values that the query has now; what is not a number shows as nothing. */
   async function valuesOf(expr: string): Promise<number[]> {
-    const answer = await fetch(`${url}/api/v1/query?query=${encodeURIComponent(filledIn(expr))}`);
+    const answer = await fetch(
+      `${prometheus.url}/api/v1/query?query=${encodeURIComponent(filledIn(expr))}`,
+    );
     const body = (await answer.json()) as {
       status: string;
       error?: string;

@@ -108,15 +108,16 @@ const bearer = async (name: string, audience = 'refmodel') => [
 ];
 
 describe('security on a real cluster', () => {
+  const pods = ['pod/hub', 'pod/other', 'pod/prometheus'];
   before(async () => {
     await apply(guarded, account('trainer'), account('stranger'), mayScore);
-    await apply(listener('hub'), listener('other'));
-    await kubectl(['wait', '--for=condition=Ready', '-n', namespace, 'pod/hub', 'pod/other']);
+    await apply(listener('hub'), listener('other'), listener('prometheus'));
+    await kubectl(['wait', '--for=condition=Ready', '-n', namespace, ...pods]);
   });
   after(async () => {
     await kubectl(['delete', 'rfm/guarded', 'rolebinding/trainer-scores', '-n', namespace]);
-    const rest = ['pod/hub', 'pod/other', 'serviceaccount/trainer', 'serviceaccount/stranger'];
-    await kubectl(['delete', ...rest, '-n', namespace]);
+    const accounts = ['serviceaccount/trainer', 'serviceaccount/stranger'];
+    await kubectl(['delete', ...pods, ...accounts, '-n', namespace]);
     await eventually(async () => {
       assert.deepEqual(await get('pods', namespace, 'refmodel.dev/pool'), []);
     }, 120_000);
@@ -136,12 +137,14 @@ describe('security on a real cluster', () => {
     let operator: Place;
     let hub: Place;
     let other: Place;
+    let prometheus: Place;
     before(async () => {
       model = await placeOf(namespace, 'refmodel.dev/pool');
       gateway = await placeOf(system, 'app.kubernetes.io/component=gateway');
       operator = await placeOf(system, 'app.kubernetes.io/component=operator');
       hub = await placeOf(namespace, 'app=hub');
       other = await placeOf(namespace, 'app=other');
+      prometheus = await placeOf(namespace, 'app=prometheus');
     });
 
     const tries: { what: string; from: () => Place; to: () => [string, number]; want: boolean }[] =
@@ -237,6 +240,24 @@ describe('security on a real cluster', () => {
           from: () => other,
           to: () => [operator.ip, 8081],
           want: false,
+        },
+        {
+          what: 'who may read metrics to a gateway',
+          from: () => prometheus,
+          to: () => [gateway.ip, 8081],
+          want: true,
+        },
+        {
+          what: 'who may read metrics to the operator',
+          from: () => prometheus,
+          to: () => [operator.ip, 8081],
+          want: true,
+        },
+        {
+          what: 'who may read metrics to a model pod',
+          from: () => prometheus,
+          to: () => [model.ip, 8080],
+          want: true,
         },
       ];
     for (const { what, from, to, want } of tries) {

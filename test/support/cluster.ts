@@ -10,6 +10,7 @@ export interface KubeObject {
   kind: string;
   metadata: {
     name: string;
+    namespace?: string;
     uid: string;
     creationTimestamp: string;
     deletionTimestamp?: string;
@@ -32,8 +33,10 @@ export const kubectl = (args: string[], input?: string) => command('kubectl', ar
 export const apply = (...objects: object[]) =>
   kubectl(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }));
 
+/** Namespace "*": all. */
 export async function get(kind: string, namespace: string, selector = ''): Promise<KubeObject[]> {
-  const args = ['get', kind, '-n', namespace, '-o', 'json', ...(selector ? ['-l', selector] : [])];
+  const place = namespace === '*' ? ['-A'] : ['-n', namespace];
+  const args = ['get', kind, ...place, '-o', 'json', ...(selector ? ['-l', selector] : [])];
   return (JSON.parse(await kubectl(args)) as { items: KubeObject[] }).items;
 }
 
