@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { execFile, spawnSync } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
+import { chartMatrix } from '../support/chart-matrix.ts';
 import {
   type ControlPlane,
   noControlPlane,
@@ -22,58 +23,6 @@ function rendered(values: readonly string[]): Promise<string> {
 }
 
 const hasGo = spawnSync('go', ['version']).status === 0;
-
-const matrix: { name: string; values: string[] }[] = [
-  { name: 'as it is', values: [] },
-  { name: 'without the definitions', values: ['crds.enabled=false'] },
-  { name: 'with definitions that go with it', values: ['crds.keep=false'] },
-  {
-    name: 'with labels of a team, the chart’s own among them',
-    values: ['labels.team=rl', 'labels.app\\.kubernetes\\.io/name=other'],
-  },
-  {
-    name: 'behind a proxy and a mirror',
-    values: ['proxy.https=http://proxy:3128', 'huggingFace.endpoint=https://hub.example'],
-  },
-  { name: 'offline', values: ['huggingFace.offline=true', 'logLevel=debug'] },
-  {
-    name: 'with a registry of its own',
-    values: [
-      'image.repository=r.example/refmodel',
-      'image.tag=2.0.0',
-      'image.pullSecrets[0].name=registry',
-    ],
-  },
-  {
-    name: 'on nodes of its own, above others',
-    values: ['operator', 'gateway'].flatMap((process) => [
-      `${process}.priorityClassName=system-cluster-critical`,
-      `${process}.nodeSelector.role=system`,
-      `${process}.tolerations[0].key=system`,
-      `${process}.tolerations[0].operator=Exists`,
-    ]),
-  },
-  { name: 'without NetworkPolicies', values: ['networkPolicies.enabled=false'] },
-  {
-    name: 'with NetworkPolicies that name every peer',
-    values: ['clients[0]', 'metrics[0]', 'kubernetesApi.to[0]', 'extraEgress.models[0].to[0]']
-      .map((peer) => `networkPolicies.${peer}.podSelector.matchLabels.role=other`)
-      .concat('networkPolicies.hub.ports[0].port=3128'),
-  },
-  {
-    name: 'watched by Prometheus and Grafana',
-    values: [
-      ...['monitors', 'rules', 'dashboard'].map((part) => `monitoring.${part}.enabled=true`),
-      'monitoring.monitors.labels.release=stack',
-      'monitoring.rules.labels.release=stack',
-    ],
-  },
-  { name: 'traced', values: ['tracing.endpoint=http://c:4318', 'tracing.ratio=0.1'] },
-  {
-    name: 'with one of each, and one class less',
-    values: ['operator.replicas=1', 'gateway.replicas=1', 'gpuClasses.l4-24gb=null'],
-  },
-];
 
 const refused: { values: string; says: RegExp }[] = [
   { values: 'gateway.replica=1', says: /replica/ },
@@ -102,17 +51,14 @@ describe('the chart', { skip: noControlPlane }, () => {
     assert.match(await helm(['lint', '--strict', 'charts/refmodel']), /0 chart\(s\) failed/);
   });
 
-  for (const { name, values } of matrix) {
+  for (const { name, values } of chartMatrix) {
     const isWatched = values.includes('monitoring.monitors.enabled=true');
     it(`is taken by the API server ${name}`, {
       skip: isWatched && !hasGo && 'no go: the definitions come from its modules',
     }, async () => {
       const manifest = await rendered(values);
 
-      const answer = await plane.kubectl(
-        ['apply', '--dry-run=server', '--namespace', namespace, '-f', '-'],
-        manifest,
-      );
+      const answer = await plane.kubectl(['apply', '--dry-run=server', '-f', '-'], manifest);
       const given = manifest.match(/^kind: /gm)?.length;
       const taken = answer.match(/\(server dry run\)$/gm)?.length;
       assert.equal(taken, given);

@@ -5,6 +5,7 @@ import { describe, it } from 'node:test';
 import { isMap, parseDocument, type YAMLMap } from 'yaml';
 import { z } from 'zod';
 import { chartValues, valuesSchema } from '../../scripts/chart-values.ts';
+import { chartMatrix, keyOf, sets } from '../support/chart-matrix.ts';
 
 const text = readFileSync('charts/refmodel/values.yaml', 'utf8');
 const document = parseDocument(text);
@@ -52,6 +53,14 @@ describe('the values of the chart', () => {
     });
 
     if (isGroup) continue;
+    it(`${path} is set in a row of the matrix that a real API server judges`, () => {
+      const keys = chartMatrix.flatMap(({ values }) => values.map(keyOf));
+      assert.ok(
+        keys.some((key) => sets(key, path)),
+        'no row sets it',
+      );
+    });
+
     it(`${path} is used by a template`, () => {
       assert.match(templates, new RegExp(`\\.Values\\.${path.replaceAll('.', '\\.')}(?![.\\w])`));
     });
