@@ -28,6 +28,7 @@ const cache = new ModelCache({
     onLoad: () => {},
     onPhase: () => {},
     onEvict: () => {},
+    onDiskEvicted: () => {},
     onDeath: () => {},
   },
   shutdown: neverAborted,

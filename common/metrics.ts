@@ -13,6 +13,8 @@ export const powersOfTwo = (count: number): number[] =>
 /** One value by its labels. */
 export type Reading<T extends string> = readonly [labels: Record<T, string>, value: number];
 
+type Readings<T extends string> = Iterable<Reading<T>>;
+
 export class Metrics {
   readonly registry = new Registry();
   readonly #prefix: string;
@@ -53,24 +55,42 @@ export class Metrics {
     name: string,
     help: string,
     labelNames: readonly T[],
-    read: () => Iterable<Reading<T>>,
+    read: () => Readings<T> | Promise<Readings<T>>,
   ): void {
-    const registered = this.#named(name, help);
     const gauge: Gauge<T> = new Gauge({
-      ...registered,
+      ...this.#named(name, help),
       labelNames,
-      collect() {
+      async collect() {
+        const found = await read();
         gauge.reset();
-        for (const [labels, value] of read()) gauge.set(labels, value);
+        for (const [labels, value] of found) gauge.set(labels, value);
       },
     });
   }
 
   /** One without labels that is read at each scrape. */
-  readingOf(name: string, help: string, read: () => number): void {
+  readingOf(name: string, help: string, read: () => number | Promise<number>): void {
     const gauge: Gauge = new Gauge({
       ...this.#named(name, help),
-      collect: () => gauge.set(read()),
+      collect: async () => gauge.set(await read()),
+    });
+  }
+
+  /** A sum that somebody else counts, read at each scrape; what is not read any more is gone. */
+  counted<T extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly T[],
+    read: () => Promise<Readings<T>>,
+  ): void {
+    const counter: Counter<T> = new Counter({
+      ...this.#named(name, help),
+      labelNames,
+      async collect() {
+        const found = await read();
+        counter.reset();
+        for (const [labels, value] of found) counter.inc(labels, value);
+      },
     });
   }
 

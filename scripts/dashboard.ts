@@ -139,6 +139,23 @@ const coldStarts: Row = {
       ],
       description: 'In the last hour.',
     },
+    {
+      title: 'Cache folder, and its limit',
+      unit: 'bytes',
+      queries: [
+        q('max by (namespace) (refmodel_server_disk_bytes)', 'held in {{namespace}}'),
+        q('min by (namespace) (refmodel_server_disk_limit_bytes)', 'limit in {{namespace}}'),
+      ],
+      description:
+        'Converted models and checkpoints. Without REFMODEL_CACHE_BYTES only the volume limits them.',
+    },
+    {
+      title: 'Bytes that the cache folder gave up',
+      unit: 'bytes',
+      queries: [q('sum(increase(refmodel_server_disk_evicted_bytes_total[1h]))', 'evicted')],
+      description:
+        'In the last hour. What is asked for again is downloaded or converted again: enlarge the folder.',
+    },
   ],
 };
 
@@ -346,6 +363,25 @@ const processes: Row = {
         q(`rate(process_cpu_seconds_total{job=~".*refmodel.*"}${every})`, '{{job}} {{pod}}'),
       ],
       description: 'Processors in use. Runners of models are processes of their own and not in it.',
+    },
+    {
+      title: 'Resident memory of runners',
+      unit: 'bytes',
+      queries: [
+        q(`sum by (model) (refmodel_server_runner_resident_memory_bytes{${ofModel}})`, '{{model}}'),
+      ],
+      description: 'One process for each loaded model, with the files that it maps.',
+    },
+    {
+      title: 'Processor time of runners',
+      unit: 'short',
+      queries: [
+        q(
+          `sum by (model) (rate(refmodel_server_runner_cpu_seconds_total{${ofModel}}${every}))`,
+          '{{model}}',
+        ),
+      ],
+      description: 'Processors that are busy with a model.',
     },
     {
       title: 'Lag of the event loop',

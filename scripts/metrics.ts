@@ -14,6 +14,7 @@ export const registries = (): Record<'gateway' | 'server' | 'operator', Registry
     residents: () => ({ models: 0, bytes: { host: 0, device: 0 } }),
     limits: { host: 0, device: 0 },
     models: none,
+    disk: { bytes: async () => 0, limitBytes: 0 },
   }).registry,
   operator: new ControllerMetrics().registry,
 });

@@ -15,6 +15,7 @@ import { ModelCache } from './model/cache/model-cache.ts';
 import { type LoadedModel, loadForServing } from './model/loaded.ts';
 import type { Bytes } from './model/memory.ts';
 import type { LoadModel } from './model/scoring.ts';
+import { bytesIn } from './model/store/inventory.ts';
 
 export interface StartOptions {
   config: ServerConfig;
@@ -39,6 +40,10 @@ export async function startServer(
     residents: () => cache.residents(),
     limits: memory,
     models: () => cache.info(),
+    disk: {
+      bytes: () => bytesIn(config.REFMODEL_CACHE_DIR),
+      limitBytes: config.REFMODEL_CACHE_BYTES,
+    },
   });
   const cache: ModelCache<LoadedModel> = new ModelCache({
     load: loadForServing(load, {

@@ -25,6 +25,14 @@ export function loadMetrics(metrics: Metrics) {
     ['quantization'],
   );
   const evictions = metrics.counter('evictions_total', 'Models closed to make room.');
+  const diskEvictions = metrics.counter(
+    'disk_evictions_total',
+    'Converted models and checkpoints that this pod removed from the cache folder to make room.',
+  );
+  const diskEvicted = metrics.counter(
+    'disk_evicted_bytes_total',
+    'Bytes of the cache folder that this pod removed to make room.',
+  );
   const deaths = metrics.counter(
     'runner_deaths_total',
     'Runners that ended by themselves, by how.',
@@ -38,6 +46,10 @@ export function loadMetrics(metrics: Metrics) {
       bytes.inc({ phase }, done.bytes);
     },
     onEvict: () => evictions.inc(),
+    onDiskEvicted(evicted) {
+      diskEvictions.inc();
+      diskEvicted.inc(evicted);
+    },
     onDeath: (how) => deaths.inc({ how }),
   };
   return {

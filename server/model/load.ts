@@ -41,9 +41,9 @@ export function createLoader({ threads, log, ...options }: LoaderOptions): LoadM
   const store = new Store({ dir: cacheDir, budgetBytes: cacheBytes, clock: systemClock });
   /** Tested once: it is the same GPU for all. */
   let isSound = provider === 'CPU';
-  return async function loadModel(model, { admit, reserve, report, signal }) {
+  return async function loadModel(model, { admit, reserve, signal, ...heard }) {
     signal.throwIfAborted();
-    let runner = new Runner(report);
+    let runner = new Runner(heard);
     const stop = () => void runner.kill();
     signal.addEventListener('abort', stop);
     try {
@@ -55,7 +55,7 @@ export function createLoader({ threads, log, ...options }: LoaderOptions): LoadM
       if (prepared.isConverted) {
         await runner.kill(); // what converting took is not the model's
         signal.throwIfAborted();
-        runner = new Runner(report);
+        runner = new Runner(heard);
         prepared = { ...(await prepare()), isConverted: true };
       }
       for (const entry of prepared.entries) await holdFor(runner, entry);

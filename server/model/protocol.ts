@@ -1,5 +1,5 @@
 // What the front and a runner process say to each other: calls with an id, one answer each, and on the way how far a
-// call has come. Types only.
+// call has come and what it evicted. Types only.
 import type { ErrorCode } from '../../common/errors.ts';
 import type { CatalogModel } from '../contract.ts';
 import type { Provider } from '../onnx/target.ts';
@@ -66,4 +66,8 @@ export type Answer =
   | { readonly id: number; readonly result: Calls[Method]['result'] }
   | { readonly id: number; readonly error: { code: ErrorCode; message: string } };
 
-export type Message = Answer | { readonly progress: Progress };
+export type Message =
+  | Answer
+  | { readonly progress: Progress }
+  /** An entry of the cache folder was evicted. */
+  | { readonly evictedBytes: number };

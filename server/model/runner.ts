@@ -32,7 +32,9 @@ type Result<M extends keyof Calls> = Promise<Calls[M]['result']>;
 const holds: AsyncDisposable[] = [];
 
 function optionsFor({ cacheDir, cacheBytes, hub }: Sources) {
-  const store = new Store({ dir: cacheDir, budgetBytes: cacheBytes, clock: systemClock });
+  const onEvicted = (evictedBytes: number) => tell({ evictedBytes });
+  const options = { dir: cacheDir, budgetBytes: cacheBytes, onEvicted };
+  const store = new Store({ ...options, clock: systemClock });
   const keep = async (file: string) => void holds.push(await store.hold(file));
   return { cacheDir, hub, report, store, keep };
 }

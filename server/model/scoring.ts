@@ -107,6 +107,8 @@ export interface Session {
   readonly isConverted?: boolean;
   /** What the runner took while it loaded: weights, tables, and a first pass. More than an empty runner has. */
   readonly memory: Bytes;
+  /** Of the runner. */
+  readonly pid: number;
   /** Folder of the checkpoint, for the tokenizer. */
   readonly folder: VolumePath;
   /**
@@ -129,6 +131,8 @@ export interface LoadSteps {
   /** Asked before memory is taken: makes room, or throws. */
   reserve: (bytes: Bytes) => Promise<void>;
   report: Report;
+  /** An entry of the cache folder had to go. */
+  onDiskEvicted: (bytes: number) => void;
   signal: AbortSignal;
 }
 

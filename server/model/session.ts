@@ -4,9 +4,8 @@ import { setPriority } from 'node:os';
 import { AppError } from '../../common/errors.ts';
 import { modulePath } from '../../common/module.ts';
 import { type Bytes, oomKills } from './memory.ts';
-import type { Report } from './progress.ts';
 import type { Answer, Calls, Message, Method, Prepared } from './protocol.ts';
-import type { Ending, Session } from './scoring.ts';
+import type { Ending, LoadSteps, Session } from './scoring.ts';
 
 /** Niceness of runners: the front is to answer whatever they compute. */
 const priority = 10;
@@ -26,18 +25,20 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
+/** Who is told what its calls do on their way. */
+type Heard = Pick<LoadSteps, 'report' | 'onDiskEvicted'>;
+
 export class Runner {
   /** Settles, never rejects, once the process has ended. */
   readonly ended: Promise<Ending>;
   readonly #process: ChildProcess;
-  readonly #report: Report;
+  readonly #heard: Heard;
   readonly #oomKillsBefore = oomKills();
   readonly #waiters = new Map<number, Waiter>();
   #lastId = 0;
 
-  /** `report` is told how far its calls have come. */
-  constructor(report: Report) {
-    this.#report = report;
+  constructor(heard: Heard) {
+    this.#heard = heard;
     const file = modulePath(import.meta.url, './runner');
     this.#process = fork(file, {
       env: { ...process.env, ...cudaEnvironment },
@@ -77,7 +78,8 @@ export class Runner {
   }
 
   #hear(message: Message): void {
-    if ('progress' in message) this.#report(message.progress);
+    if ('progress' in message) this.#heard.report(message.progress);
+    else if ('evictedBytes' in message) this.#heard.onDiskEvicted(message.evictedBytes);
     else this.#settle(message);
   }
 
@@ -130,6 +132,7 @@ export function createSession(runner: Runner, prepared: Prepared, memory: Bytes)
   return {
     ...prepared,
     memory,
+    pid: runner.pid,
     score: (rows) => runner.call('score', rows),
     reward: (rows) => runner.call('reward', rows),
     ended: runner.ended,

@@ -73,9 +73,10 @@ describe('the dashboard', { skip: whyNoPrometheus }, () => {
 
   before(async () => {
     api = await KubeServer.start();
-    pod = await startServerProcess([
-      checkpoint('rl/tiny', 'examples/models/tiny-python-llama', { quantization: 'Int8' }),
-    ]);
+    pod = await startServerProcess(
+      [checkpoint('rl/tiny', 'examples/models/tiny-python-llama', { quantization: 'Int8' })],
+      { REFMODEL_CACHE_BYTES: String(2 ** 30) },
+    );
     gateway = await startGateway();
     admin = await listen(gateway.gateway.admin, 0, host);
     api.put('refmodel.dev/v1alpha1/gpuclasses', classManifest());

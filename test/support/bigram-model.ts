@@ -157,6 +157,7 @@ export class BigramModels {
       weightBytes,
       memory: { host: weightBytes, device: 0 },
       folder: volumeOf(folder),
+      pid: process.pid,
       passes,
       get isOpen() {
         return isOpen;

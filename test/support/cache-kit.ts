@@ -16,6 +16,7 @@ export const silentObserver: CacheObserver = {
   onLoad: () => {},
   onPhase: () => {},
   onEvict: () => {},
+  onDiskEvicted: () => {},
   onDeath: () => {},
 };
 
@@ -94,6 +95,7 @@ export class World {
         onLoad: (_seconds, code) => void this.outcomes.push(code),
         onPhase: (phase) => void this.phases.push(phase),
         onEvict: () => void this.evictions++,
+        onDiskEvicted: () => {},
         onDeath: (how) => void this.deaths.push(how),
       },
       shutdown: this.shutdown.signal,

@@ -33,6 +33,7 @@ export const roomForAll: LoadSteps = {
   admit: () => {},
   reserve: () => Promise.resolve(),
   report: () => {},
+  onDiskEvicted: () => {},
   signal: neverAborted,
 };
 

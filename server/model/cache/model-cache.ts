@@ -290,6 +290,7 @@ export class ModelCache<T extends Closable> {
         await this.#budget.reserve(model, { bytes, take }, signal);
         watch.loads(bytes.host + bytes.device);
       },
+      onDiskEvicted: (bytes) => this.#options.observer.onDiskEvicted(bytes),
       report: (progress) => {
         restart();
         watch.report(progress);

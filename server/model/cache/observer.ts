@@ -12,6 +12,8 @@ export interface CacheObserver {
   onLoad(seconds: number, code?: ErrorCode): void;
   onPhase(phase: LoadPhase, done: { seconds: number; bytes: number }): void;
   onEvict(): void;
+  /** An entry of the cache folder made room for another. */
+  onDiskEvicted(bytes: number): void;
   /** It ended by itself. */
   onDeath(how: Ending['how']): void;
 }

@@ -72,6 +72,16 @@ export async function takeStock(dir: string, watch: Watch): Promise<Entry[]> {
   return entries.sort((a, b) => a.lastUsedMs - b.lastUsedMs || rank(a) - rank(b));
 }
 
+/** What all entries take now, and nothing is cleared away for it. Zero where there is no such folder. */
+export async function bytesIn(dir: string): Promise<number> {
+  const perKind = kinds.map(async (kind) => {
+    const names = (await namesIn(path.join(dir, kind))).filter(isEntry[kind]);
+    return Promise.all(names.map((name) => measure(path.join(dir, kind, name))));
+  });
+  const entries = (await Promise.all(perKind)).flat();
+  return entries.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
 const rank = ({ id }: Entry): number => kinds.findIndex((kind) => id.startsWith(kind));
 
 /** Whether anyone holds or writes an entry, dead or alive. */

@@ -18,6 +18,8 @@ export interface RoomOptions {
   /** Bytes of all entries at most. Default: only the volume limits them. */
   readonly budgetBytes?: number | undefined;
   readonly volume?: (dir: string) => Promise<Volume>;
+  /** Told of each entry that was evicted, by its bytes. */
+  readonly onEvicted?: (bytes: number) => void;
 }
 
 export interface Need {
@@ -70,7 +72,7 @@ export class Room {
     const most = Math.min(this.#budgetBytes, onVolume) - need.bytes;
     const victims = oldestUntil(most, others, ({ isEvictable }) => isEvictable);
     if (victims) {
-      for (const { id } of victims) if (!(await this.#evict(id))) return false;
+      for (const victim of victims) if (!(await this.#evict(victim))) return false;
       await truncate(need.mark, need.bytes); // takes no room: a hole
       return true;
     }
@@ -84,12 +86,12 @@ export class Room {
   async evictOldest(): Promise<boolean> {
     const stock = await inventory.takeStock(this.#options.dir, new Watch(this.#pulse));
     const oldest = stock.find(({ isEvictable, bytes }) => isEvictable && bytes > 0);
-    return oldest !== undefined && this.#evict(oldest.id);
+    return oldest !== undefined && this.#evict(oldest);
   }
 
   /** False: someone began to use it just now. Who does so says it first and looks for the entry then. */
-  async #evict(id: string): Promise<boolean> {
-    const { dir } = this.#options;
+  async #evict({ id, bytes }: inventory.Entry): Promise<boolean> {
+    const { dir, onEvicted } = this.#options;
     const [entry, evicted] = [inventory.pathOf(dir, id), inventory.evictedPath(dir, id)];
     try {
       await rename(entry, evicted);
@@ -98,9 +100,13 @@ export class Room {
       throw err;
     }
     const isInUse = await inventory.isInUse(dir, id);
-    if (isInUse) await putBack(evicted, entry);
-    else await inventory.remove(evicted);
-    return !isInUse;
+    if (isInUse) {
+      await putBack(evicted, entry);
+      return false;
+    }
+    await inventory.remove(evicted);
+    onEvicted?.(bytes);
+    return true;
   }
 
   /** DISK_FULL with all numbers. */

@@ -7,6 +7,7 @@ const sources: MetricSources = {
   residents: () => ({ models: 2, bytes: { host: 50, device: 7 } }),
   limits: { host: 100, device: 9 },
   models: () => [],
+  disk: { bytes: async () => 30, limitBytes: 40 },
 };
 
 describe('the metrics of the server', () => {
@@ -24,6 +25,7 @@ describe('the metrics of the server', () => {
     assert.equal(seen['refmodel_server_evictions_total'], 1);
     assert.equal(seen['refmodel_server_policy_divergence_count{model="rl/a"}'], 1);
     assert.equal(seen['refmodel_server_resident_models'], 2);
+    assert.equal(seen['refmodel_server_disk_bytes'], 30);
   });
 
   it('belong to one process: two sets do not meet', () => {

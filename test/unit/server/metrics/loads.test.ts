@@ -14,6 +14,8 @@ describe('loadMetrics', () => {
     cache.onLoad(1, 'LOAD_FAILED');
     cache.onPhase('Converting', { seconds: 1500, bytes: 9 });
     cache.onEvict();
+    cache.onDiskEvicted(100);
+    cache.onDiskEvicted(20);
     cache.onDeath('OutOfMemory');
     onConverted('Int8');
     const seen = await scrape(metrics.registry, 'x_');
@@ -26,6 +28,8 @@ describe('loadMetrics', () => {
     assert.equal(seen['x_load_bytes_total{phase="Converting"}'], 9);
     assert.equal(seen['x_conversions_total{quantization="Int8"}'], 1);
     assert.equal(seen['x_evictions_total'], 1);
+    assert.equal(seen['x_disk_evictions_total'], 2);
+    assert.equal(seen['x_disk_evicted_bytes_total'], 120);
     assert.equal(seen['x_runner_deaths_total{how="OutOfMemory"}'], 1);
   });
 });

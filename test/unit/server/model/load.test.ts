@@ -12,6 +12,7 @@ import { createLoader } from '../../../../server/model/load.ts';
 import type { Bytes } from '../../../../server/model/memory.ts';
 import type { Progress } from '../../../../server/model/progress.ts';
 import type { Session } from '../../../../server/model/scoring.ts';
+import { bytesIn } from '../../../../server/model/store/inventory.ts';
 import {
   catalogModel,
   goldenRoot,
@@ -56,6 +57,28 @@ describe('loadModel', () => {
     assert.equal(session.identity.quantization, 'None');
     assert.ok(session.memory.host > 0, 'it takes no memory');
     assert.equal(row?.logprobs.length, 2);
+  });
+
+  it('tells what its runner evicted from the cache folder to make room', async () => {
+    using cache = temporaryFolder();
+    const evicted: number[] = [];
+    const steps = { ...roomForAll, onDiskEvicted: (bytes: number) => void evicted.push(bytes) };
+    const convert = async (folder: string, cacheBytes?: number) => {
+      const load = createLoader({
+        cacheDir: cache.path,
+        cacheBytes,
+        threads: 1,
+        log: silentLogger,
+      });
+      const source = { volume: { root: goldenRoot, path: folder } };
+      await (await load(catalogModel({ source, quantization: 'Int8' }), steps)).close();
+    };
+
+    await convert('llama');
+    const first = await bytesIn(cache.path);
+    await convert('llama-yarn', Math.ceil(1.5 * first));
+
+    assert.deepEqual(evicted, [first]);
   });
 
   it('answers rows that score nothing with nothing', async () => {

@@ -5,11 +5,12 @@ import { offlineHub } from '../../../../server/model/hub/settings.ts';
 import { describeExit, endingOf, Runner } from '../../../../server/model/session.ts';
 import { catalogModel, scoreAll } from '../../../support/engine-kit.ts';
 
+const heard = { report: () => {}, onDiskEvicted: () => {} };
 const sources = { cacheDir: '/nowhere', hub: offlineHub };
 
 describe('Runner', () => {
   it('carries an error of the process back with its code', async () => {
-    const runner = new Runner(() => {});
+    const runner = new Runner(heard);
     try {
       const early = runner.call('score', [scoreAll([1, 2])]);
 
@@ -20,7 +21,7 @@ describe('Runner', () => {
   });
 
   it('rejects what is in flight, and what comes later, with RUNNER_DIED when the process ends', async () => {
-    const runner = new Runner(() => {});
+    const runner = new Runner(heard);
     const inFlight = runner.call('describe', {
       model: catalogModel(),
       sources,
@@ -36,14 +37,14 @@ describe('Runner', () => {
   });
 
   it('may be killed twice', async () => {
-    const runner = new Runner(() => {});
+    const runner = new Runner(heard);
 
     await Promise.all([runner.kill(), runner.kill()]);
     await runner.kill();
   });
 
   it('runs at a lower priority than its front', async () => {
-    const runner = new Runner(() => {});
+    const runner = new Runner(heard);
     try {
       assert.ok(getPriority(runner.pid) > getPriority(), 'it is no less important');
     } finally {

@@ -3,6 +3,7 @@ import { existsSync, linkSync, mkdirSync, symlinkSync, utimesSync, writeFileSync
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import {
+  bytesIn,
   evictedPath,
   idOf,
   isInUse,
@@ -41,6 +42,19 @@ function world() {
     },
   };
 }
+
+describe('bytesIn', () => {
+  it('sums up the entries of both kinds, and nothing that is on its way in or out', async () => {
+    using test = world();
+    test.converted('a', 10);
+    test.write('hub/models--x--y/blobs/1', 5);
+    test.write('converted/evicted~1', 100);
+    test.write('locks/converted~b.safetensors/token', 100);
+
+    assert.equal(await bytesIn(test.dir), 15);
+    assert.equal(await bytesIn(path.join(test.dir, 'no')), 0);
+  });
+});
 
 describe('takeStock', () => {
   it('finds nothing in a folder that does not exist', async () => {

@@ -183,6 +183,26 @@ describe('Room', () => {
     assert.deepEqual(test.left(), ['a']);
   });
 
+  it('tells of each entry that it evicted, and of none that it put back', async () => {
+    await using volume = new SharedVolume();
+    const told: number[] = [];
+    let calls = 0;
+    const test = world(volume, {
+      budgetBytes: 100,
+      onEvicted: (bytes) => told.push(bytes),
+      volume: () => {
+        if (++calls === 1) test.hold('a'); // after the stock was taken
+        return Promise.resolve({ totalBytes: 1e9, freeBytes: 1e9 });
+      },
+    });
+    test.put('a', 50);
+    test.put('b', 40);
+
+    await test.make(50);
+
+    assert.deepEqual(told, [40]);
+  });
+
   it('evicts for what was not written yet when the volume turned out to be full', async () => {
     await using volume = new SharedVolume();
     const { put, make, left, mark } = world(volume, volumeOf(1e9, 9e8));
