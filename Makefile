@@ -29,8 +29,9 @@ gpu: dist/.built ## tests and benchmarks that need a GPU; skipped with a reason 
 bench: dist/.built ## measurements, as ratios to the alternative in the same run
 	npm run --silent bench
 
-screenshots: node_modules/.installed ## the pictures of docs/images, of the console in a real Chromium
+screenshots: node_modules/.installed ## the pictures of docs/images: console and dashboard, in a real Chromium
 	CHROMIUM=$$(scripts/chromium.sh) node --import tsx scripts/screenshots.ts
+	CHROMIUM=$$(scripts/chromium.sh) PATH=$$PATH:$$(test/prometheus.sh) node --import tsx scripts/dashboard-picture.ts
 
 check: node_modules/.installed ## types, lint, format, generated files
 	npm run --silent check
