@@ -11,7 +11,7 @@ dist/.built: node_modules/.installed tsconfig.json tsconfig.build.json refmodel.
 	npm run --silent build
 	@touch $@
 
-.PHONY: run test e2e gpu bench screenshots check build image sbom help
+.PHONY: run test e2e gpu bench screenshots check build image sbom audit help
 
 run: dist/.built ## install, build and serve the shipped model on this machine
 	node dist/refmodel.js local examples/tiny-python-llama.yaml --volume models=examples/models --port $(PORT)
@@ -41,6 +41,9 @@ build: dist/.built ## compile to dist/
 sbom: node_modules/.installed ## a bill of materials in CycloneDX, of the lock file: dist/sbom.cdx.json
 	@mkdir -p dist
 	npm run --silent sbom > dist/sbom.cdx.json
+
+audit: ## what the npm registry knows of holes in the dependencies; ends with 1 for a high one
+	npm audit --omit=dev --audit-level=high
 
 image: ## container image (docker or podman); TARGET=cuda for the CUDA variant
 	$(shell command -v docker || command -v podman || echo docker) build -t $(IMAGE) --target $(or $(TARGET),cpu) -f Containerfile .
