@@ -183,6 +183,26 @@ describe('the console of a gateway', { skip: whyNoBrowser }, () => {
     await waiting.waitFor({ state: 'hidden' });
   });
 
+  it('tells of a model how far it is from its checkpoint and policies from it, and how its cold start went', async () => {
+    const measured = {
+      ...resident('rl/tiny'),
+      memory: { host: 5 * 2 ** 20, device: 0 },
+      fidelity: { kl: 0.00042, meanAbsDelta: 0.01, maxAbsDelta: 0.2, tokens: 1024 },
+      policy: { k1: 0.05, k3: 0.06, tokens: 512 },
+      seconds: { download: 40, convert: 20, load: 3 },
+    };
+    pod.tell(state({ models: [measured] }));
+    await rowOf(page, 'rl/tiny').getByText('0.00042').waitFor();
+
+    await rowOf(page, 'rl/tiny').click();
+    const details = page.getByRole('dialog');
+    await details.getByText('0.00042 nats per token').waitFor();
+    await details.getByText('0.06 nats per token').waitFor();
+    const timeline = details.getByLabel(/^Last cold start, /);
+    const text = (await timeline.getAttribute('aria-label')) ?? '';
+    assert.match(text, /download 40\.?0? s, convert 20\.?0? s, load 3\.?0? s/);
+  });
+
   it('is worked with the keyboard alone', async () => {
     await page.keyboard.press('/');
     assert.equal(await focused(page), 'filter');
