@@ -1,6 +1,6 @@
 // What the gateway adds to a request, how fast it lets held requests go, and what it keeps of those that left:
-// `npm run bench:gateway [-- latency release leak wakes]`, three minutes. It runs as built, like the image: under tsx each
-// closure costs more. The pod answers at once, so that all time is the way there and back. Direct, through a bare proxy
+// `npm run bench:gateway [-- latency leak wakes release]`, three minutes. It runs as built, like the image: under tsx each
+// closure costs more. The pod answers at once, so that all time is the way there and back; held requests after a moment. Direct, through a bare proxy
 // and through the gateway take turns, second by second.
 import { availableParallelism, cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -66,6 +66,7 @@ async function addedLatency({ pod, proxy, gateway }: Parts): Promise<void> {
 async function release({ pod, gateway }: Parts, isAnnounced: boolean): Promise<void> {
   const delays: number[] = [];
   let answered = 0;
+  await ask(pod, 'think');
   for (let round = 0; round < rounds; round++) {
     await ask(gateway, 'down');
     await ask(pod, 'hangUp'); // a pod that starts has no connections
@@ -142,12 +143,12 @@ const parts = { pod, proxy, gateway };
 await ask(gateway, 'up');
 const measurements = {
   latency: () => addedLatency(parts),
+  leak: () => leak(parts),
+  wakes: () => cycle(parts),
   release: async () => {
     await release(parts, false);
     await release(parts, true);
   },
-  leak: () => leak(parts),
-  wakes: () => cycle(parts),
 };
 const wanted = process.argv.slice(2);
 for (const [name, measure] of Object.entries(measurements)) {

@@ -43,20 +43,26 @@ async function tellPort(server: Server): Promise<void> {
   process.send?.((server.address() as AddressInfo).port);
 }
 
-/** Answers whatever is asked, and tells when each request arrived. */
+/** What a pass takes, while all requests that were held come: what writes answers does not read requests. Milliseconds. */
+const thinkMs = 300;
+
+/** Answers whatever is asked, at once or after it has thought, and tells when each request arrived. */
 async function pod(): Promise<void> {
   const json = 'content-type: application/json';
   const answer = messageOf('HTTP/1.1 200 OK', [json], Buffer.from('{"logprobs":[[null,-1]]}'));
   const stream = `HTTP/1.1 200 OK\r\n${json}\r\n\r\n${JSON.stringify(state())}\n`;
   const sockets = new Set<Socket>();
   let arrivals: number[] = [];
+  let isThinking = false;
   const server = createNetServer({ noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.on('error', () => {}); // it closes then
     socket.once('close', () => sockets.delete(socket));
     readMessages(socket, ({ at, head }) => {
-      if (head.startsWith('POST')) arrivals.push(performance.timeOrigin + at);
-      socket.write(head.startsWith('GET /state') ? stream : answer);
+      const isWork = head.startsWith('POST');
+      if (isWork) arrivals.push(performance.timeOrigin + at);
+      if (isWork && isThinking) setTimeout(() => socket.write(answer), thinkMs);
+      else socket.write(head.startsWith('GET /state') ? stream : answer);
     });
   });
   obey({
@@ -64,6 +70,9 @@ async function pod(): Promise<void> {
       const told = arrivals;
       arrivals = [];
       return told;
+    },
+    think: () => {
+      isThinking = true;
     },
     hangUp: () => {
       for (const socket of sockets) socket.destroy();
