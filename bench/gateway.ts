@@ -1,7 +1,7 @@
 // What the gateway adds to a request, how fast it lets held requests go, and what it keeps of those that left:
 // `npm run bench:gateway [-- latency leak wakes release]`, three minutes. It runs as built, like the image: under tsx each
-// closure costs more. The pod answers at once, so that all time is the way there and back; held requests after a moment. Direct, through a bare proxy
-// and through the gateway take turns, second by second.
+// closure costs more. The pod answers at once, so that all time is the way there and back; held requests after a moment.
+// Direct, through a bare proxy and through the gateway take turns, second by second.
 import { availableParallelism, cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { at, Client, ms, requestOf, second } from './gateway/load.ts';
