@@ -1,7 +1,6 @@
 // The operator and a gateway with thousands of models, on a real API server (test/cluster, pods played by kwok):
 // `npm run build && node --import tsx bench/control-plane.ts [models…]`. Both run as the processes that they are.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
@@ -10,6 +9,7 @@ import {
   type Resource,
   resources,
 } from '../operator/kube/resources.ts';
+import { takenBy } from '../server/metrics/runners.ts';
 import { classManifest, modelManifest } from '../test/support/builders.ts';
 import {
   type ControlPlane,
@@ -224,9 +224,8 @@ class Part implements Disposable {
 
   async look(): Promise<{ residentMiB: number; cpuSeconds: number; writes: number }> {
     const metrics = await this.#metrics();
-    const status = readFileSync(`/proc/${this.#child.pid}/status`, 'utf8');
     return {
-      residentMiB: Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024,
+      residentMiB: ((await takenBy(this.#child.pid ?? 0, 'bytes')) ?? NaN) / 2 ** 20,
       cpuSeconds: sum(metrics, 'process_cpu_seconds_total'),
       writes: sum(metrics, 'refmodel_operator_writes_total'),
     };

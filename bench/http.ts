@@ -4,9 +4,9 @@
 // from /proc before and after. Ratios are to JSON of the same request.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { Agent, request } from 'undici';
+import { takenBy } from '../server/metrics/runners.ts';
 import {
   type BodyTensor,
   oipBody,
@@ -81,11 +81,7 @@ async function ask(
 }
 
 /** Processor seconds of the process so far, all its threads; the runners of a front are other processes. */
-function secondsOf(pid: number | undefined): number {
-  const [, rest = ''] = /\) (.*)$/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? [];
-  const fields = rest.split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / 100;
-}
+const secondsOf = async (pid: number | undefined) => (await takenBy(pid ?? 0, 'seconds')) ?? NaN;
 
 const median = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 
@@ -102,9 +98,9 @@ for (const k of [0, 20]) {
     const [front, parsing]: [number[], number[]] = [[], []];
     let answered = 0;
     for (let round = 0; round < rounds; round++) {
-      const before = secondsOf(server.child.pid);
+      const before = await secondsOf(server.child.pid);
       const { bytes, headers } = await ask(sent);
-      front.push(secondsOf(server.child.pid) - before);
+      front.push((await secondsOf(server.child.pid)) - before);
       const startedMs = performance.now();
       parse(bytes, headers);
       parsing.push(performance.now() - startedMs);
@@ -144,7 +140,7 @@ interface Small {
 
 /** Small requests at an even pace, whether those before were answered or not. */
 async function smallRequestsTo(url: string, pid: number | undefined): Promise<Small> {
-  const before = secondsOf(pid);
+  const before = await secondsOf(pid);
   const startedMs = performance.now();
   const tookMs = await Promise.all(
     Array.from({ length: smallRequests }, async (_, i) => {
@@ -158,7 +154,7 @@ async function smallRequestsTo(url: string, pid: number | undefined): Promise<Sm
   const seconds = (performance.now() - startedMs) / 1000;
   const sorted = tookMs.sort((a, b) => a - b);
   const at = (share: number) => sorted[Math.floor(share * smallRequests)] ?? Number.NaN;
-  const cpuMs = (1000 * (secondsOf(pid) - before)) / smallRequests;
+  const cpuMs = (1000 * ((await secondsOf(pid)) - before)) / smallRequests;
   return { cpuMs, answered: smallRequests / seconds, p50: at(0.5), p99: at(0.99) };
 }
 

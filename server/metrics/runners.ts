@@ -8,26 +8,32 @@ export interface RunnerProcess {
   readonly value?: { readonly session: { readonly pid?: number } };
 }
 
-interface Taken {
-  /** Processor time, of user and system. */
-  readonly seconds: number;
-  /** Resident, of files that are mapped too. */
-  readonly bytes: number;
-}
-
 /** USER_HZ: of /proc on every Linux. */
 const ticksPerSecond = 100;
 
+/** What a process takes, and the file of /proc that tells it. */
+const taken = {
+  /** Processor time, of user and system. */
+  seconds: {
+    file: 'stat',
+    read(text: string): number {
+      const fields = text.slice(text.lastIndexOf(')') + 2).split(' '); // its name may hold anything
+      return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+    },
+  },
+  /** Resident, of files that are mapped too. */
+  bytes: {
+    file: 'status',
+    read: (text: string) => 1024 * Number(/^VmRSS:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0),
+  },
+} as const;
+type Taken = keyof typeof taken;
+
 /** Of a process; undefined when it has ended, or where there is no /proc. */
-export async function takenBy(pid: number): Promise<Taken | undefined> {
+export async function takenBy(pid: number, what: Taken): Promise<number | undefined> {
+  const { file } = taken[what];
   try {
-    const read = (name: string) => readFile(`/proc/${pid}/${name}`, 'utf8');
-    const [stat, status] = await Promise.all([read('stat'), read('status')]);
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' '); // its name may hold anything
-    return {
-      seconds: (Number(fields[11]) + Number(fields[12])) / ticksPerSecond,
-      bytes: 1024 * Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0),
-    };
+    return taken[what].read(await readFile(`/proc/${pid}/${file}`, 'utf8'));
   } catch (err: unknown) {
     if (isErrno(err, 'ENOENT', 'ESRCH', 'EACCES', 'EPERM')) return undefined;
     throw err;
@@ -35,10 +41,11 @@ export async function takenBy(pid: number): Promise<Taken | undefined> {
 }
 
 export function runnerMetrics(metrics: Metrics, models: () => readonly RunnerProcess[]): void {
-  const each = (what: keyof Taken) => async (): Promise<Reading<'model'>[]> => {
+  const each = (what: Taken) => async (): Promise<Reading<'model'>[]> => {
     const read = models().map(async ({ name, value }) => {
-      const taken = value?.session.pid ? await takenBy(value.session.pid) : undefined;
-      return taken ? [[{ model: name }, taken[what]] as const] : [];
+      const pid = value?.session.pid;
+      const found = pid ? await takenBy(pid, what) : undefined;
+      return found === undefined ? [] : [[{ model: name }, found] as const];
     });
     return (await Promise.all(read)).flat();
   };

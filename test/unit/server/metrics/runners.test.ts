@@ -33,6 +33,6 @@ describe('runnerMetrics', { skip }, () => {
     const child = spawn('true');
     await once(child, 'exit');
 
-    assert.equal(await takenBy(child.pid ?? 0), undefined);
+    assert.equal(await takenBy(child.pid ?? 0, 'seconds'), undefined);
   });
 });
