@@ -82,49 +82,47 @@ export function scoreChunk(tape: Tape, inputs: Inputs, around: Around): Outputs 
   };
 }
 
-/** picked [rows, 1]: of the targets */
-interface Scored extends Record<'picked' | 'last', Value> {
-  readonly found: LogProbs;
-}
+/** all [rows, V], picked [rows, 1] */
+type Scored = Record<'all' | 'picked' | 'last', Value>;
 
-function some(tape: Tape, { found, picked, last }: Scored, { wants, topK }: Around): Extras {
+function some(
+  tape: Tape,
+  { found, ...asked }: Omit<Scored, 'all'> & { readonly found: LogProbs },
+  { wants, topK }: Around,
+): Extras {
   return tape.choose(
     wants.some,
     extras,
     (at) => {
-      const all = found.all(at);
-      const weighed = (inner: Tape) => entropy(inner, { all, last });
+      const scored = { ...asked, all: found.all(at) };
       return {
-        ...at.choose(wants.top, tops, (inner) => top(inner, all, topK), noTop),
+        ...at.choose(wants.top, tops, (inner) => top(inner, scored, topK), noTop),
+        ...at.choose(wants.ranks, { ranks }, (inner) => rank(inner, scored), noRanks),
         ...at.choose(
-          wants.ranks,
-          { ranks },
-          (inner) => rank(inner, { all, picked, last }),
-          noRanks,
+          wants.entropies,
+          { entropies },
+          (inner) => entropy(inner, scored),
+          noEntropies,
         ),
-        ...at.choose(wants.entropies, { entropies }, weighed, noEntropies),
       };
     },
     (at) => ({ ...noTop(at), ...noRanks(at), ...noEntropies(at) }),
   );
 }
 
-function top(tape: Tape, all: Value, topK: Value): Record<keyof typeof tops, Value> {
+function top(tape: Tape, { all }: Scored, topK: Value): Record<keyof typeof tops, Value> {
   const [topLogprobs, ids] = tape.ops('TopK', [all, topK], {}, ['values', 'ids']);
   return { topIds: castTo(tape, ids, 'int32'), topLogprobs };
 }
 
 /** One more than how many beat the picked one. */
-function rank(
-  tape: Tape,
-  { all, picked, last }: Record<'all' | 'picked' | 'last', Value>,
-): { ranks: Value } {
+function rank(tape: Tape, { all, picked, last }: Scored): { ranks: Value } {
   const isBetter = castTo(tape, tape.op('Greater', [all, picked]), 'int32');
   const better = tape.op('ReduceSum', [isBetter, last], { keepdims: int(0) });
   return { ranks: tape.op('Add', [better, tape.constant('one', int32Tensor([1], [1]))]) };
 }
 
-function entropy(tape: Tape, { all, last }: Record<'all' | 'last', Value>): { entropies: Value } {
+function entropy(tape: Tape, { all, last }: Scored): { entropies: Value } {
   const weighed = tape.op('Mul', [tape.op('Exp', [all]), all]);
   const sum = tape.op('ReduceSum', [weighed, last], { keepdims: int(0) });
   return { entropies: tape.op('Neg', [sum]) };
