@@ -30,6 +30,18 @@ const setup = (wake: (pool: string, signal: AbortSignal) => Promise<void> = asyn
   return { clock, needed, calls, failed, woken, waker };
 };
 
+/** Every call fails until it is mended. */
+function setupBroken() {
+  let isBroken = true;
+  const world = setup(async () => {
+    if (isBroken) throw new Error('api down');
+  });
+  const mend = () => {
+    isBroken = false;
+  };
+  return { ...world, mend };
+}
+
 describe('Waker', () => {
   it('asks in the very step that the need arises, and once however many need it', () => {
     const { needed, calls, waker } = setup();
@@ -98,16 +110,13 @@ describe('Waker', () => {
   });
 
   it('keeps why a wake failed until one succeeds, and tells of each failure', async () => {
-    let isBroken = true;
-    const { clock, failed, needed, waker } = setup(async () => {
-      if (isBroken) throw new Error('api down');
-    });
+    const { clock, mend, failed, needed, waker } = setupBroken();
     needed.add('p');
 
     waker.ensure('p');
     await settle();
     const whileBroken = waker.failure('p');
-    isBroken = false;
+    mend();
     await clock.step(10_000);
 
     assert.deepEqual([whileBroken, waker.failure('p')], ['api down', undefined]);
@@ -115,16 +124,13 @@ describe('Waker', () => {
   });
 
   it('tells once how long it took until a call succeeded, those that failed before included', async () => {
-    let isBroken = true;
-    const { clock, needed, woken, waker } = setup(async () => {
-      if (isBroken) throw new Error('api down');
-    });
+    const { clock, mend, needed, woken, waker } = setupBroken();
     needed.add('p');
     waker.ensure('p');
     await settle();
     const whileBroken = [...woken];
 
-    isBroken = false;
+    mend();
     await clock.step(60_000);
 
     assert.deepEqual([whileBroken, woken.length], [[], 1]);
