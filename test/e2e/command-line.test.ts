@@ -5,26 +5,16 @@ import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { apply, get, kubectl } from '../support/cluster.ts';
+import { apply, get, kubectl, namespace, referenceModel } from '../support/cluster.ts';
 import { eventually } from '../support/eventually.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
-const namespace = process.env['REFMODEL_E2E_NAMESPACE'] ?? 'rl';
-
-const referenceModel = (name: string, path: string, more: object = {}) => ({
-  apiVersion: 'refmodel.dev/v1alpha1',
-  kind: 'ReferenceModel',
-  metadata: { name, namespace },
-  spec: {
-    model: { persistentVolumeClaim: { claimName: 'models', path } },
-    quantization: 'None',
-    ...more,
-  },
-});
 const models = [
-  referenceModel('asked', 'tiny-python-llama'),
-  referenceModel('broken', 'nowhere'),
-  referenceModel('kept', 'tiny-python-llama', { access: 'Authenticated' }),
+  referenceModel('asked'),
+  referenceModel('broken', {
+    model: { persistentVolumeClaim: { claimName: 'models', path: 'nowhere' } },
+  }),
+  referenceModel('kept', { access: 'Authenticated' }),
 ];
 
 /** May read the objects of models, and nothing else. */

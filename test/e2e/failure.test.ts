@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { apply, get, killHard, kubectl } from '../support/cluster.ts';
+import { apply, get, killHard, kubectl, namespace } from '../support/cluster.ts';
 import { eventually } from '../support/eventually.ts';
 import {
   ask,
@@ -13,7 +13,6 @@ import {
   gatewayHost,
   load,
   manifest,
-  namespace,
   poolPods,
   reason,
   report,

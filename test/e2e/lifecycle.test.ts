@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { apply, command, get, kubectl } from '../support/cluster.ts';
+import { apply, command, get, kubectl, namespace } from '../support/cluster.ts';
 import { eventually } from '../support/eventually.ts';
 import {
   ask,
@@ -11,7 +11,6 @@ import {
   figures,
   load,
   manifest,
-  namespace,
   poolPods,
   reason,
   report,

@@ -3,24 +3,20 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawnSync } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
-import { apply, get, type KubeObject, kubectl } from '../support/cluster.ts';
+import {
+  apply,
+  get,
+  type KubeObject,
+  kubectl,
+  namespace,
+  referenceModel,
+} from '../support/cluster.ts';
 import { eventually } from '../support/eventually.ts';
 import { startPrometheus, whyNoPrometheus } from '../support/prometheus.ts';
 import { scrapeConfigs } from '../support/scrape-config.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
-const namespace = process.env['REFMODEL_E2E_NAMESPACE'] ?? 'rl';
 const system = 'refmodel-system';
-
-const scraped = {
-  apiVersion: 'refmodel.dev/v1alpha1',
-  kind: 'ReferenceModel',
-  metadata: { name: 'scraped', namespace },
-  spec: {
-    model: { persistentVolumeClaim: { claimName: 'models', path: 'tiny-python-llama' } },
-    quantization: 'None',
-  },
-};
 
 const hasMonitors =
   spawnSync('kubectl', ['get', 'podmonitor/refmodel-models', '-n', system]).status === 0;
@@ -38,7 +34,7 @@ describe('the monitors on a cluster', { skip: why }, () => {
   let prometheus: { url: string; child: ChildProcess };
 
   before(async () => {
-    await apply(scraped);
+    await apply(referenceModel('scraped'));
     const body = '{"input_ids":[[1,2,3]]}';
     const url = `http://scraped.${namespace}.svc/v1/logprobs`;
     const curl = ['curl', '-sSf', '--max-time', '150', '-d', body, url];

@@ -2,10 +2,9 @@
 // an agent enforces NetworkPolicies, with the peers that scripts/e2e.sh gives the chart.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { apply, get, kubectl } from '../support/cluster.ts';
+import { apply, get, kubectl, namespace, referenceModel } from '../support/cluster.ts';
 import { eventually } from '../support/eventually.ts';
 
-const namespace = process.env['REFMODEL_E2E_NAMESPACE'] ?? 'rl';
 const system = 'refmodel-system';
 const image = process.env['REFMODEL_E2E_IMAGE'] ?? 'refmodel.local/refmodel:e2e';
 const notEnforced =
@@ -13,16 +12,7 @@ const notEnforced =
     ? false
     : 'nothing says that this cluster enforces NetworkPolicies';
 
-const guarded = {
-  apiVersion: 'refmodel.dev/v1alpha1',
-  kind: 'ReferenceModel',
-  metadata: { name: 'guarded', namespace },
-  spec: {
-    model: { persistentVolumeClaim: { claimName: 'models', path: 'tiny-python-llama' } },
-    quantization: 'None',
-    access: 'Authenticated',
-  },
-};
+const guarded = referenceModel('guarded', { access: 'Authenticated' });
 const account = (name: string) => ({
   apiVersion: 'v1',
   kind: 'ServiceAccount',

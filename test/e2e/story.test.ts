@@ -4,10 +4,17 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
-import { apply, Follower, get, getOne, type KubeObject, kubectl } from '../support/cluster.ts';
+import {
+  apply,
+  Follower,
+  get,
+  getOne,
+  type KubeObject,
+  kubectl,
+  namespace,
+} from '../support/cluster.ts';
 import { eventually } from '../support/eventually.ts';
 
-const namespace = process.env['REFMODEL_E2E_NAMESPACE'] ?? 'rl';
 const system = 'refmodel-system';
 const idleSeconds = 15;
 

@@ -91,3 +91,18 @@ export class Follower implements Disposable {
     this.#child.kill();
   }
 }
+
+/** Of the models and of what asks them. */
+export const namespace = process.env['REFMODEL_E2E_NAMESPACE'] ?? 'rl';
+
+/** The shipped model, unless `spec` says another. */
+export const referenceModel = (name: string, spec: object = {}) => ({
+  apiVersion: 'refmodel.dev/v1alpha1',
+  kind: 'ReferenceModel',
+  metadata: { name, namespace },
+  spec: {
+    model: { persistentVolumeClaim: { claimName: 'models', path: 'tiny-python-llama' } },
+    quantization: 'None',
+    ...spec,
+  },
+});

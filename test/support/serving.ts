@@ -3,11 +3,10 @@
 import assert from 'node:assert/strict';
 import { lookup } from 'node:dns/promises';
 import { readFileSync } from 'node:fs';
-import { get, getOne, type KubeObject, kubectl } from './cluster.ts';
+import { get, getOne, type KubeObject, kubectl, namespace, referenceModel } from './cluster.ts';
 import { eventually } from './eventually.ts';
 import { Load, type LoadResult } from './load.ts';
 
-export const namespace = process.env['REFMODEL_E2E_NAMESPACE'] ?? 'rl';
 export const system = 'refmodel-system';
 export const gatewayHost = `refmodel-gateway.${system}.svc`;
 const isReachable = await lookup(gatewayHost).then(
@@ -24,17 +23,8 @@ const golden = JSON.parse(
 ) as Golden;
 const input_ids = [golden.rows[0]?.input_ids ?? [1]];
 
-export const manifest = (name: string, spec: object = {}) => ({
-  apiVersion: 'refmodel.dev/v1alpha1',
-  kind: 'ReferenceModel',
-  metadata: { name, namespace },
-  spec: {
-    model: { persistentVolumeClaim: { claimName: 'models', path: 'tiny-python-llama' } },
-    quantization: 'None',
-    scaling: { idleTimeout: '10m' },
-    ...spec,
-  },
-});
+export const manifest = (name: string, spec: object = {}) =>
+  referenceModel(name, { scaling: { idleTimeout: '10m' }, ...spec });
 export const classManifest = (name: string, spec: object = {}) => ({
   apiVersion: 'refmodel.dev/v1alpha1',
   kind: 'GPUClass',
